@@ -1,0 +1,100 @@
+/**
+ * The sample envelope: one encrypted window as a board publishes it and the store keeps it.
+ *
+ * Boards run this file, so it stays within the language subset that Espruino understands: no
+ * imports, no default or rest parameters, no destructuring, and everything defined before use.
+ *
+ * Layout, integers big-endian:
+ *
+ * | offset | bytes | field    | meaning                                                            |
+ * | ------ | ----- | -------- | ------------------------------------------------------------------ |
+ * | 0      | 1     | version  | 1                                                                  |
+ * | 1      | 1     | suite    | cipher suite, {@link SUITE_ASCON_AEAD128}                          |
+ * | 2      | 1     | kind     | what the plaintext is, {@link KIND_ECG_BEAT}                       |
+ * | 3      | 1     | reserved | 0                                                                  |
+ * | 4      | 4     | epoch    | number of the epoch key                                            |
+ * | 8      | 6     | time     | the device's clock at the R peak, ms since 1970-01-01T00:00Z       |
+ * | 14     | 2     | stream   | stream number on this device                                       |
+ * | 16     | 4     | sequence | sample number on this device, from the nonce ledger, never reused  |
+ * | 20     | 10    | boot     | salt drawn when the board started                                  |
+ * | 30     | n     | body     | ciphertext, as long as the plaintext of this kind                  |
+ * | 30 + n | 16    | tag      | authentication tag                                                 |
+ *
+ * The cipher's associated data are bytes 0..13 and its nonce is bytes 14..29, so that every byte of
+ * the header is authenticated and none is sent twice. The user's, the device's and the stream's
+ * identity are bound through the epoch key (see the firmware's `epochKey`).
+ */
+
+/** The only version of this layout. */
+export const ENVELOPE_VERSION = 1;
+/** Ascon-AEAD128, NIST SP 800-232. */
+export const SUITE_ASCON_AEAD128 = 1;
+/** One heartbeat: 187 unsigned 8-bit samples at 125 Hz. */
+export const KIND_ECG_BEAT = 1;
+
+/** Samples in one heartbeat window. */
+export const BEAT_SAMPLES = 187;
+/** Sampling rate of a heartbeat window, Hz. */
+export const BEAT_RATE_HZ = 125;
+
+export const HEADER_BYTES = 30;
+/** Header bytes 0..13 are the cipher's associated data. */
+export const ASSOCIATED_DATA_BYTES = 14;
+/** Header bytes 14..29 are the cipher's nonce. */
+export const NONCE_BYTES = 16;
+export const TAG_BYTES = 16;
+export const BOOT_SALT_BYTES = 10;
+/** Whole envelope of one heartbeat, bytes. */
+export const BEAT_ENVELOPE_BYTES = HEADER_BYTES + BEAT_SAMPLES + TAG_BYTES;
+
+/** The header's fields. `time` is in milliseconds since 1970, at most 2^48 - 1. */
+export interface EnvelopeHeader {
+  suite: number;
+  kind: number;
+  epoch: number;
+  time: number;
+  stream: number;
+  sequence: number;
+  /** {@link BOOT_SALT_BYTES} bytes. */
+  boot: Uint8Array;
+}
+
+/**
+ * Writes a header into `out[0 .. HEADER_BYTES)`.
+ *
+ * @throws Error when a field is out of its range: nothing is written truncated.
+ */
+export function writeHeader(out: Uint8Array, header: EnvelopeHeader): void {
+  if (
+    !(header.epoch >= 0 && header.epoch <= 0xffffffff) ||
+    !(header.sequence >= 0 && header.sequence <= 0xffffffff) ||
+    !(header.stream >= 0 && header.stream <= 0xffff) ||
+    !(header.time >= 0 && header.time < 281474976710656) ||
+    header.boot.length !== BOOT_SALT_BYTES
+  ) {
+    throw new Error('envelope header: a field is out of range');
+  }
+  const timeHigh = Math.floor(header.time / 4294967296);
+  const timeLow = header.time % 4294967296;
+  out[0] = ENVELOPE_VERSION;
+  out[1] = header.suite;
+  out[2] = header.kind;
+  out[3] = 0;
+  out[4] = header.epoch >>> 24;
+  out[5] = header.epoch >>> 16;
+  out[6] = header.epoch >>> 8;
+  out[7] = header.epoch;
+  out[8] = timeHigh >>> 8;
+  out[9] = timeHigh;
+  out[10] = timeLow >>> 24;
+  out[11] = timeLow >>> 16;
+  out[12] = timeLow >>> 8;
+  out[13] = timeLow;
+  out[14] = header.stream >>> 8;
+  out[15] = header.stream;
+  out[16] = header.sequence >>> 24;
+  out[17] = header.sequence >>> 16;
+  out[18] = header.sequence >>> 8;
+  out[19] = header.sequence;
+  out.set(header.boot, 20);
+}
