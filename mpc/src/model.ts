@@ -57,6 +57,7 @@ export function checkArchitecture(architecture: Architecture): void {
 export function parameterCount(architecture: Architecture): number {
   const { widths } = architecture;
   let count = 0;
-  for (let layer = 1; layer < widths.length; layer++) count += widths[layer] * (widths[layer - 1] + 1);
+  for (let layer = 1; layer < widths.length; layer++)
+    count += widths[layer] * (widths[layer - 1] + 1);
   return count;
 }

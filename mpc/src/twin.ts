@@ -17,7 +17,8 @@ export interface Classification {
 
 /** The last layer's outputs for one window of `widths[0]` samples, modulo 2^24, signed. */
 export function logits(model: FixedModel, beat: Uint8Array): Int32Array {
-  if (beat.length !== model.widths[0]) throw new RangeError(`a window has ${model.widths[0]} samples`);
+  if (beat.length !== model.widths[0])
+    throw new RangeError(`a window has ${model.widths[0]} samples`);
   let activations = Int32Array.from(beat);
   const last = model.weights.length - 1;
   for (let layer = 0; layer <= last; layer++) {

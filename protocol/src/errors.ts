@@ -162,7 +162,8 @@ export const ERRORS = {
     tier: 'peer',
     status: 502,
     title: 'Another party sent something that the protocol does not allow.',
-    advice: 'The job was stopped and is not retried; check the versions and the honesty of the peer.',
+    advice:
+      'The job was stopped and is not retried; check the versions and the honesty of the peer.',
   },
   TAG_MISMATCH: {
     tier: 'record',
