@@ -1,0 +1,21 @@
+// Kernels of the engine: loops over contiguous buffers, no allocation, no branch on a share's value.
+// Pointers are byte offsets into the module's memory, 16-byte aligned, allocated by the caller.
+export { asconBegin, asconEnd } from './ascon';
+export { xorBytes, andBytes } from './bits';
+export { planesFromWords, planesFromWords64 } from './transpose';
+export { dense } from './dense';
+export { addWords, subtractWords, pack24, unpack24 } from './ring';
+export {
+  bytesHolder,
+  bytesReceiver,
+  bytesHelper,
+  bitHolder,
+  bitReceiver,
+  bitHelper,
+  selectHolder,
+  selectReceiver,
+  selectHelper,
+} from './convert';
+
+/** First byte that the caller may use. */
+export const heapBase: usize = __heap_base;

@@ -1,0 +1,66 @@
+// Words to bit planes: plane j holds bit j of every value, 32 values to a 32-bit word.
+
+const block = memory.data(128, 16);
+
+// In-place transposition of the 32 x 32 bit matrix in `block` (recursive block swaps; Warren,
+// "Hacker's Delight", section 7-3): afterwards bit v of row j is what bit j of row v was.
+function transposeBlock(): void {
+  let mask: u32 = 0x0000ffff;
+  for (let width: u32 = 16; width != 0; width >>= 1, mask ^= mask << width) {
+    for (let row: u32 = 0; row < 32; row = (row + width + 1) & ~width) {
+      const upper = block + (row << 2);
+      const lower = block + ((row + width) << 2);
+      const high = load<u32>(upper);
+      const low = load<u32>(lower);
+      const swap = ((high >> width) ^ low) & mask;
+      store<u32>(lower, low ^ swap);
+      store<u32>(upper, high ^ (swap << width));
+    }
+  }
+}
+
+/**
+ * planes[j * stride + w] = bit j of values[32 w ..], for j < bits and first <= w < last. Values from
+ * `count` on are not read: their bits are zero. `stride` counts words.
+ */
+export function planesFromWords(
+  values: usize,
+  count: i32,
+  first: i32,
+  last: i32,
+  bits: i32,
+  planes: usize,
+  stride: i32,
+): void {
+  for (let w = first; w < last; w++) {
+    for (let v = 0; v < 32; v++) {
+      const at = (w << 5) + v;
+      store<u32>(
+        block + ((<usize>v) << 2),
+        at < count ? load<u32>(values + ((<usize>at) << 2)) : 0,
+      );
+    }
+    transposeBlock();
+    for (let j = 0; j < bits; j++) {
+      store<u32>(planes + ((<usize>(j * stride + w)) << 2), load<u32>(block + ((<usize>j) << 2)));
+    }
+  }
+}
+
+/** The same for rows of 64-bit values, all bits: planes[j * words + w], 32 values to a word. */
+export function planesFromWords64(values: usize, count: i32, planes: usize, words: i32): void {
+  for (let half = 0; half < 2; half++) {
+    for (let w = 0; w < words; w++) {
+      for (let v = 0; v < 32; v++) {
+        const at = (w << 5) + v;
+        const from = values + ((<usize>at) << 3) + ((<usize>half) << 2);
+        store<u32>(block + ((<usize>v) << 2), at < count ? load<u32>(from) : 0);
+      }
+      transposeBlock();
+      for (let j = 0; j < 32; j++) {
+        const to = planes + ((<usize>((half * 32 + j) * words + w)) << 2);
+        store<u32>(to, load<u32>(block + ((<usize>j) << 2)));
+      }
+    }
+  }
+}

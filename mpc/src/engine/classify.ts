@@ -1,0 +1,223 @@
+/**
+ * Semi-honest, 1 of 3 corrupted: the whole analysis. Decrypts heartbeats under shared keys, opens one
+ * bit per heartbeat (whether it is authentic), classifies them with a shared model, and leaves each
+ * party with shares of class and margin. Papers and costs stand with the steps.
+ */
+import { BEAT_SAMPLES, CLASS_SHARE_BYTES, KEY_BYTES, MARGIN_SHARE_BYTES } from '@mozaik/protocol';
+import { parameterCount, type Architecture } from '../model.ts';
+import { argmax, ARGMAX_LANE_MULTIPLE, argmaxCost } from './argmax.ts';
+import { checkTags, decrypt, decryptCost, tagCheckCost, type SealedMessage } from './ascon.ts';
+import { sumCosts, type Cost } from './binary.ts';
+import { row } from './carry.ts';
+import { planeWords } from './roles.ts';
+import { bytesToRing, bytesToRingCost } from './convert.ts';
+import { reluCost, reluTruncate } from './relu.ts';
+import { dense, denseCost, LANE_MULTIPLE, roundUp, WORD_BYTES, type DenseLayer } from './ring.ts';
+import type { PartyIndex } from './channel.ts';
+import type { Session, Shares } from './session.ts';
+
+/** Heartbeats computed side by side: bounds a session's memory whatever the batch. */
+export const CHUNK_LANES = 1024;
+
+/** Two shares of secret bytes, as this party holds them. */
+export interface ShareBytes {
+  first: Uint8Array;
+  second: Uint8Array;
+}
+
+/** A shared model in the session's memory. */
+export interface LoadedModel {
+  architecture: Architecture;
+  layers: DenseLayer[];
+}
+
+/** One heartbeat to analyse. */
+export interface Heartbeat extends SealedMessage {
+  /** This party's shares of the key: {@link KEY_BYTES} bytes each. */
+  key: ShareBytes;
+}
+
+/** This party's shares of the results, one entry for each heartbeat in order. */
+export interface ClassificationShares {
+  /** 1 where the tag verified. Class and margin shares are zero elsewhere. */
+  authentic: Uint8Array;
+  /** One-hot class, bit c for class c, {@link CLASS_SHARE_BYTES} little-endian bytes each. */
+  class: ShareBytes;
+  /** Ring element, {@link MARGIN_SHARE_BYTES} little-endian bytes each. */
+  margin: ShareBytes;
+}
+
+/**
+ * Copies a model's shares into the session.
+ * @param shares 32-bit little-endian words: all weights layer by layer, then all biases
+ */
+export function loadModel(
+  session: Session,
+  architecture: Architecture,
+  shares: ShareBytes,
+): LoadedModel {
+  const { memory, kernels } = session;
+  const { widths } = architecture;
+  const count = parameterCount(architecture);
+  const padded = roundUp(count, 4) * WORD_BYTES;
+  const own = memory.allocateZeros(padded);
+  const sum = memory.allocateZeros(padded);
+  memory.bytes(own, count * WORD_BYTES).set(shares.first);
+  memory.bytes(sum, count * WORD_BYTES).set(shares.second);
+  kernels.addWords(own, sum, sum, padded / WORD_BYTES);
+  const layers: DenseLayer[] = [];
+  let weight = 0;
+  let bias = count - widths.slice(1).reduce((total, width) => total + width, 0);
+  for (let layer = 1; layer < widths.length; layer++) {
+    const inputs = widths[layer - 1];
+    const outputs = widths[layer];
+    layers.push({
+      inputs,
+      outputs,
+      weightsOwn: own + weight * WORD_BYTES,
+      weightsSum: sum + weight * WORD_BYTES,
+      bias: own + bias * WORD_BYTES,
+    });
+    weight += inputs * outputs;
+    bias += outputs;
+  }
+  return { architecture, layers };
+}
+
+const laneCount = (beats: number): number => roundUp(beats, LANE_MULTIPLE);
+
+/** Rounds and bytes that party `index` sends for a batch, key agreement of the session left out. */
+export function classifyCost(
+  index: PartyIndex,
+  { widths, fractionBits }: Architecture,
+  beats: number,
+): Cost {
+  const costs: Cost[] = [];
+  for (let done = 0; done < beats; done += CHUNK_LANES) {
+    const lanes = laneCount(Math.min(CHUNK_LANES, beats - done));
+    costs.push(
+      decryptCost(BEAT_SAMPLES, lanes),
+      tagCheckCost(lanes),
+      bytesToRingCost(index, BEAT_SAMPLES, lanes),
+    );
+    for (let layer = 1; layer < widths.length; layer++) {
+      costs.push(denseCost(widths[layer], lanes));
+      if (layer < widths.length - 1)
+        costs.push(reluCost(index, widths[layer] * lanes, fractionBits));
+    }
+    costs.push(argmaxCost(index, widths[widths.length - 1], roundUp(lanes, ARGMAX_LANE_MULTIPLE)));
+  }
+  return sumCosts(...costs);
+}
+
+/** Where the time goes, for reports: called when a phase begins. */
+export type PhaseListener = (phase: 'decrypt' | 'tags' | 'convert' | 'infer' | 'argmax') => void;
+
+/** Runs the analysis on a batch of any size, in chunks of {@link CHUNK_LANES}. */
+export async function classifyBatch(
+  session: Session,
+  model: LoadedModel,
+  beats: Heartbeat[],
+  onPhase: PhaseListener = () => undefined,
+): Promise<ClassificationShares> {
+  const classBytes = () => new Uint8Array(beats.length * CLASS_SHARE_BYTES);
+  const marginBytes = () => new Uint8Array(beats.length * MARGIN_SHARE_BYTES);
+  const result: ClassificationShares = {
+    authentic: new Uint8Array(beats.length),
+    class: { first: classBytes(), second: classBytes() },
+    margin: { first: marginBytes(), second: marginBytes() },
+  };
+  for (let done = 0; done < beats.length; done += CHUNK_LANES) {
+    const mark = session.memory.mark();
+    const chunk = beats.slice(done, done + CHUNK_LANES);
+    await classifyChunk(session, model, chunk, onPhase, result, done);
+    session.memory.release(mark);
+  }
+  return result;
+}
+
+async function classifyChunk(
+  session: Session,
+  { architecture, layers }: LoadedModel,
+  beats: Heartbeat[],
+  onPhase: PhaseListener,
+  result: ClassificationShares,
+  offset: number,
+): Promise<void> {
+  const { widths, fractionBits } = architecture;
+  const lanes = laneCount(beats.length);
+  onPhase('decrypt');
+  const key = loadKeys(session, beats, lanes);
+  const { plaintext, tagDifference } = await decrypt(session, key, beats, lanes);
+  onPhase('tags');
+  const authentic = await checkTags(session, tagDifference, lanes);
+
+  onPhase('convert');
+  let x = await bytesToRing(session, plaintext, BEAT_SAMPLES, lanes);
+  onPhase('infer');
+  for (const [n, layer] of layers.entries()) {
+    const z = session.allocate(layer.outputs * lanes * WORD_BYTES);
+    await dense(session, layer, x, z, lanes);
+    const last = n === layers.length - 1;
+    x = last ? z : await reluTruncate(session, z, layer.outputs * lanes, fractionBits);
+  }
+
+  onPhase('argmax');
+  const classes = widths[widths.length - 1];
+  const wide = roundUp(lanes, ARGMAX_LANE_MULTIPLE);
+  const logits = padRows(session, x, classes, lanes, wide);
+  const { top, margin } = await argmax(session, logits, classes, wide);
+
+  const plane = planeWords(wide) * WORD_BYTES;
+  for (const [share, target] of [
+    ['a', 'first'],
+    ['b', 'second'],
+  ] as const) {
+    const bits = session.memory.bytes(top[share], classes * plane);
+    const margins = session.memory.words(margin[share], wide);
+    for (let lane = 0; lane < beats.length; lane++) {
+      result.authentic[offset + lane] = authentic[lane];
+      if (authentic[lane] === 0) continue;
+      let word = 0;
+      for (let c = 0; c < classes; c++) {
+        word |= ((bits[c * plane + (lane >> 3)] >> (lane & 7)) & 1) << c;
+      }
+      const at = offset + lane;
+      result.class[target].set([word, word >> 8], at * CLASS_SHARE_BYTES);
+      const value = margins[lane];
+      result.margin[target].set([value, value >> 8, value >> 16], at * MARGIN_SHARE_BYTES);
+    }
+  }
+}
+
+/** Key shares as [2][lanes] 64-bit words. */
+function loadKeys(session: Session, beats: Heartbeat[], lanes: number): Shares {
+  const half = KEY_BYTES / 2;
+  const key = session.allocateZeros(2 * lanes * half);
+  for (const [share, source] of [
+    ['a', 'first'],
+    ['b', 'second'],
+  ] as const) {
+    const target = session.memory.bytes(key[share], 2 * lanes * half);
+    beats.forEach((beat, lane) => {
+      target.set(beat.key[source].subarray(0, half), lane * half);
+      target.set(beat.key[source].subarray(half), (lanes + lane) * half);
+    });
+  }
+  return key;
+}
+
+/** Copies rows of `lanes` words to rows of `wide` words, zeros between. */
+function padRows(session: Session, x: Shares, rows: number, lanes: number, wide: number): Shares {
+  const out = session.allocateZeros(rows * wide * WORD_BYTES);
+  for (let n = 0; n < rows; n++) {
+    const from = row(x, n, lanes * WORD_BYTES);
+    const to = row(out, n, wide * WORD_BYTES);
+    for (const share of ['a', 'b'] as const) {
+      session.memory
+        .bytes(to[share], lanes * WORD_BYTES)
+        .set(session.memory.bytes(from[share], lanes * WORD_BYTES));
+    }
+  }
+  return out;
+}

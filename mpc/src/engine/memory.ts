@@ -1,0 +1,183 @@
+/**
+ * The WASM kernels and their memory: a bump allocator over one buffer that holds every share of a
+ * session and is wiped at its end.
+ */
+import { readFileSync } from 'node:fs';
+
+/** What `mpc/assembly` exports. Pointers are byte offsets, lengths are in bytes, counts in values. */
+export interface Kernels {
+  memory: WebAssembly.Memory;
+  heapBase: WebAssembly.Global;
+  asconBegin(
+    a: number,
+    b: number,
+    lanes: number,
+    constant: number,
+    maskA: number,
+    maskB: number,
+    zeroA: number,
+    zeroB: number,
+    out: number,
+  ): void;
+  asconEnd(
+    a: number,
+    b: number,
+    lanes: number,
+    maskA: number,
+    maskB: number,
+    tA: number,
+    tB: number,
+  ): void;
+  xorBytes(x: number, y: number, out: number, length: number): void;
+  andBytes(
+    xa: number,
+    xb: number,
+    ya: number,
+    yb: number,
+    zeroA: number,
+    zeroB: number,
+    out: number,
+    length: number,
+  ): void;
+  planesFromWords(
+    values: number,
+    count: number,
+    first: number,
+    last: number,
+    bits: number,
+    planes: number,
+    stride: number,
+  ): void;
+  planesFromWords64(values: number, count: number, planes: number, words: number): void;
+  dense(
+    xa: number,
+    xb: number,
+    wa: number,
+    wSum: number,
+    bias: number,
+    out: number,
+    inputs: number,
+    outputs: number,
+    lanes: number,
+  ): void;
+  addWords(x: number, y: number, out: number, count: number): void;
+  subtractWords(x: number, y: number, out: number, count: number): void;
+  pack24(words: number, out: number, count: number): void;
+  unpack24(packed: number, out: number, count: number): void;
+  bytesHolder(a: number, b: number, count: number, r: number, e: number, acc: number): void;
+  bytesReceiver(t: number, count: number, e: number, acc: number): void;
+  bytesHelper(t: number, count: number, r: number, acc: number): void;
+  bitHolder(
+    a: number,
+    b: number,
+    weight: number,
+    first: number,
+    last: number,
+    r: number,
+    e: number,
+    acc: number,
+  ): void;
+  bitReceiver(t: number, weight: number, first: number, last: number, e: number, acc: number): void;
+  bitHelper(t: number, first: number, last: number, r: number, acc: number): void;
+  selectHolder(
+    a: number,
+    b: number,
+    xa: number,
+    xb: number,
+    shift: number,
+    sign: number,
+    first: number,
+    last: number,
+    r: number,
+    e: number,
+    acc: number,
+  ): void;
+  selectReceiver(
+    t: number,
+    x: number,
+    shift: number,
+    sign: number,
+    first: number,
+    last: number,
+    e: number,
+    acc: number,
+  ): void;
+  selectHelper(
+    t: number,
+    x: number,
+    shift: number,
+    sign: number,
+    first: number,
+    last: number,
+    r: number,
+    acc: number,
+  ): void;
+}
+
+const PAGE_BYTES = 65_536;
+/** SIMD kernels load and store 16 bytes at a time. */
+const ALIGNMENT = 16;
+
+const binary = new URL('../../build/kernels.wasm', import.meta.url);
+let compiled: WebAssembly.Module | undefined;
+
+/** Linear memory with kernels over it. Allocation is by stack discipline: mark, allocate, release. */
+export class Memory {
+  readonly kernels: Kernels;
+  readonly #base: number;
+  #top: number;
+
+  constructor() {
+    compiled ??= new WebAssembly.Module(readFileSync(binary));
+    this.kernels = new WebAssembly.Instance(compiled).exports as unknown as Kernels;
+    this.#base = align(this.kernels.heapBase.value as number);
+    this.#top = this.#base;
+  }
+
+  /** Allocates `length` bytes, 16-byte aligned, with undefined contents. */
+  allocate(length: number): number {
+    const pointer = this.#top;
+    this.#top = align(pointer + length);
+    const { memory } = this.kernels;
+    const missing = this.#top + ALIGNMENT - memory.buffer.byteLength;
+    if (missing > 0) memory.grow(Math.ceil(missing / PAGE_BYTES));
+    return pointer;
+  }
+
+  /** Allocates `length` bytes of zeros. */
+  allocateZeros(length: number): number {
+    const pointer = this.allocate(length);
+    this.bytes(pointer, length).fill(0);
+    return pointer;
+  }
+
+  /** A view, valid until the next allocation. */
+  bytes(pointer: number, length: number): Uint8Array {
+    return new Uint8Array(this.kernels.memory.buffer, pointer, length);
+  }
+
+  /** A view of `count` 32-bit words, valid until the next allocation. */
+  words(pointer: number, count: number): Uint32Array {
+    return new Uint32Array(this.kernels.memory.buffer, pointer, count);
+  }
+
+  /** The allocator's position, for {@link Memory.release}. */
+  mark(): number {
+    return this.#top;
+  }
+
+  /** Frees all that was allocated since `mark`. */
+  release(mark: number): void {
+    this.#top = mark;
+  }
+
+  /** Overwrites everything with zeros. */
+  wipe(): void {
+    new Uint8Array(this.kernels.memory.buffer, this.#base).fill(0);
+    this.#top = this.#base;
+  }
+}
+
+function align(pointer: number): number {
+  return (pointer + ALIGNMENT - 1) & ~(ALIGNMENT - 1);
+}
