@@ -1,2 +1,3 @@
 export * from './model.ts';
+export * from './node/party.ts';
 export * from './twin.ts';

@@ -1,0 +1,235 @@
+/**
+ * The party node: hears of jobs over MQTT, checks each by itself, computes with its two peers and
+ * delivers a result that only the user can open. Shares live in memory and end with the job.
+ */
+import { connect, type MqttClient } from 'mqtt';
+import {
+  MozaikError,
+  objectHash,
+  PARTY,
+  REVOCATION,
+  sign,
+  toHex,
+  TOPICS,
+  verify,
+  type ErrorCode,
+  type PartyDescriptor,
+} from '@mozaik/protocol';
+import { Backend } from './backend.ts';
+import { Models } from './models.ts';
+import { Peers } from './peers.ts';
+import { runJob, type JobReport, type RunningJob, type Workplace } from './run.ts';
+import { loadPartyKeys, Revocations, type PartyKeys } from './state.ts';
+
+export interface PartyConfig {
+  /** Folder of the party's keys. */
+  dataDir: string;
+  /** For people. */
+  name: string;
+  /** Address that other parties connect to; also the one that is listened on. */
+  host: string;
+  /** 0 takes any free port. A changed port is a changed descriptor, which users have to pin anew. */
+  port: number;
+  backendUrl: string;
+  mqttUrl: string;
+  /** Name of the backend that logins are made for. */
+  audience: string;
+  /** Longest wait for a peer, ms. */
+  peerTimeoutMs?: number;
+  now?: () => number;
+  /** One line for each event worth knowing; nothing secret. */
+  log?: (event: PartyEvent) => void;
+}
+
+export interface PartyEvent extends Partial<JobReport> {
+  event: 'listening' | 'connected' | 'disconnected' | 'job-done' | 'job-failed' | 'revoked';
+  job?: string;
+  code?: ErrorCode;
+  detail?: string;
+}
+
+const PEER_TIMEOUT_MS = 20_000;
+const RECONNECT_MS = 1_000;
+/** Jobs at once: bounds memory when a backend announces thousands. The others are tried later. */
+const JOBS_MAX = 16;
+/** Announcements of jobs that were handled are remembered this long: repeats are ignored. */
+const HANDLED_MAX = 4096;
+export class Party {
+  readonly #config: PartyConfig;
+  readonly #workplace: Workplace;
+  readonly #running = new Map<string, RunningJob>();
+  readonly #handled = new Set<string>();
+  readonly #log: (event: PartyEvent) => void;
+  #mqtt: MqttClient | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  private constructor(config: PartyConfig, workplace: Workplace) {
+    this.#config = config;
+    this.#workplace = workplace;
+    this.#log = config.log ?? (() => undefined);
+  }
+
+  /** Loads or makes the party's keys and listens for peers; {@link Party.start} does the rest. */
+  static async open(config: PartyConfig): Promise<Party> {
+    const keys = await loadPartyKeys(config.dataDir);
+    const { identity, seal, tls } = keys;
+    const peers = new Peers(tls, identity.id);
+    const port = await peers.listen(config.host, config.port);
+    const backend = new Backend({ url: config.backendUrl, audience: config.audience, identity });
+    const party = new Party(config, {
+      keys,
+      descriptor: describeParty(config, keys, port),
+      backend,
+      models: new Models(backend, seal),
+      peers,
+      revocations: new Revocations(config.dataDir),
+      peerTimeoutMs: config.peerTimeoutMs ?? PEER_TIMEOUT_MS,
+      now: config.now ?? Date.now,
+    });
+    party.#log({ event: 'listening', detail: `${config.host}:${port}` });
+    return party;
+  }
+
+  get id(): Uint8Array {
+    return this.#workplace.keys.identity.id;
+  }
+
+  /** The signed descriptor that users pin. */
+  get descriptor(): Uint8Array {
+    return this.#workplace.descriptor.signed;
+  }
+
+  /** Publishes the descriptor and waits for jobs. A connection that ends is made again. */
+  async start(): Promise<void> {
+    try {
+      await this.#workplace.backend.publishDescriptor(this.id, this.descriptor);
+      await this.#subscribe();
+    } catch (error) {
+      this.#log({ event: 'disconnected', ...describe(error) });
+      this.#startLater();
+    }
+  }
+
+  /** Stops all jobs, wipes their shares and closes every connection. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    for (const { abort } of this.#running.values()) abort.abort();
+    this.#workplace.models.wipe();
+    await this.#mqtt?.endAsync(true);
+    await this.#workplace.peers.close();
+  }
+
+  async #subscribe(): Promise<void> {
+    const password = await this.#workplace.backend.session.token();
+    if (this.#closed) return;
+    const me = toHex(this.id);
+    // A token lives shorter than we do, so every connection is made with a current one, by us.
+    const client = connect(this.#config.mqttUrl, {
+      protocolVersion: 4,
+      username: me,
+      password,
+      reconnectPeriod: 0,
+      connectTimeout: 10_000,
+    });
+    this.#mqtt = client;
+    client.on('error', () => client.end(true));
+    client.once('close', () => {
+      this.#log({ event: 'disconnected' });
+      this.#startLater();
+    });
+    client.on('message', (topic, payload) => {
+      if (topic === TOPICS.partyJobs(me)) this.#onJob(payload);
+      else if (topic === TOPICS.partyRevocations(me)) this.#onRevocation(payload);
+    });
+    client.on('connect', () => {
+      client
+        .subscribeAsync([TOPICS.partyRevocations(me), TOPICS.partyJobs(me)], { qos: 1 })
+        .then(() => this.#log({ event: 'connected' }))
+        .catch(() => client.end(true));
+    });
+  }
+
+  #startLater(): void {
+    if (this.#closed) return;
+    this.#timer = setTimeout(() => void this.start(), RECONNECT_MS);
+  }
+
+  #onRevocation(payload: Buffer): void {
+    try {
+      const { value, signer } = verify(REVOCATION, new Uint8Array(payload));
+      this.#workplace.revocations.add(value.consent, signer);
+      const consent = toHex(value.consent);
+      for (const [job, running] of this.#running) {
+        if (running.consent === consent) {
+          this.#log({ event: 'revoked', job });
+          running.abort.abort();
+        }
+      }
+    } catch (error) {
+      this.#log({ event: 'revoked', ...describe(error) });
+    }
+  }
+
+  #onJob(payload: Buffer): void {
+    let job: unknown;
+    try {
+      ({ job } = JSON.parse(payload.toString('utf8')) as { job: unknown });
+    } catch {
+      return;
+    }
+    if (typeof job !== 'string' || !/^[0-9a-f]{32}$/.test(job) || this.#handled.has(job)) return;
+    this.#handled.add(job);
+    if (this.#handled.size > HANDLED_MAX) {
+      const [oldest] = this.#handled;
+      this.#handled.delete(oldest);
+    }
+    void this.#handle(job);
+  }
+
+  async #handle(job: string): Promise<void> {
+    const running: RunningJob = { abort: new AbortController() };
+    try {
+      if (this.#running.size >= JOBS_MAX) throw new MozaikError('UNAVAILABLE', 'too many jobs');
+      this.#running.set(job, running);
+      this.#log({ event: 'job-done', job, ...(await runJob(this.#workplace, job, running)) });
+    } catch (error) {
+      const known = describe(error);
+      this.#log({ event: 'job-failed', job, ...known });
+      if (this.#closed) return;
+      // When the report does not arrive either, the backend's time limit ends the job.
+      await this.#workplace.backend.reportFailure(job, known.code).catch(() => undefined);
+    } finally {
+      this.#running.delete(job);
+    }
+  }
+}
+
+function describeParty(
+  { name, host }: PartyConfig,
+  { identity, seal, tlsFingerprint }: PartyKeys,
+  port: number,
+): Workplace['descriptor'] {
+  const descriptor: PartyDescriptor = {
+    v: 1,
+    party: identity.id,
+    signingKey: identity.publicKey,
+    name,
+    host,
+    port,
+    sealKey: seal.publicKey,
+    tlsFingerprint,
+    // Fixed, so that a restart at the same address has the same descriptor and pins stay valid.
+    issued: 0,
+  };
+  return { signed: sign(PARTY, descriptor, identity), hash: objectHash(PARTY, descriptor) };
+}
+
+/** Code and detail of any error; what is not ours becomes INTERNAL without its text. */
+function describe(error: unknown): { code: ErrorCode; detail?: string } {
+  if (!(error instanceof MozaikError)) return { code: 'INTERNAL' };
+  return error.detail === undefined
+    ? { code: error.code }
+    : { code: error.code, detail: error.detail };
+}

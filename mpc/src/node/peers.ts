@@ -1,0 +1,311 @@
+/**
+ * Connections between parties: mutual TLS 1.3, both keys pinned by the consent. For each session a
+ * party dials the next one and is dialled by the previous one; a session is named by its job id.
+ */
+import { createServer, connect, type Server } from 'node:net';
+import { connect as tlsConnect, createSecureContext, TLSSocket } from 'node:tls';
+import {
+  equalBytes,
+  ID_BYTES,
+  JOB_ID_BYTES,
+  MozaikError,
+  toHex,
+  type PartyDescriptor,
+} from '@mozaik/protocol';
+import type { Channel, Direction, Meter, PartyIndex } from '../engine/channel.ts';
+import { Link } from './link.ts';
+import { tlsFingerprint, type TlsIdentity } from './tls-identity.ts';
+
+const GREETING_BYTES = JOB_ID_BYTES + ID_BYTES;
+/** A connection must say within this time which session it is for: stops idle connections. */
+const GREETING_TIMEOUT_MS = 10_000;
+/** A peer may be told of a job this much earlier than we are. */
+const EARLY_MS = 30_000;
+/** Connections that wait for their session: stops a flood of them. */
+const EARLY_MAX = 256;
+const DIAL_RETRY_MS = 100;
+
+/** Connections of one session. Closing it ends both. */
+export interface PeerSession {
+  channel: Channel;
+  /** @throws MozaikError PEER_PROTOCOL when a peer sent more than the protocol asks for */
+  finish(): void;
+  close(): void;
+}
+
+export interface SessionRequest {
+  job: Uint8Array;
+  index: PartyIndex;
+  /** Descriptors of the parties as the consent pins them, in its order. */
+  parties: PartyDescriptor[];
+  /** Longest wait for a peer, ms: to appear, and for each message. */
+  timeoutMs: number;
+  signal: AbortSignal;
+}
+
+interface Arrival {
+  session: string;
+  socket: TLSSocket;
+  fingerprint: Uint8Array;
+}
+
+export class Peers {
+  readonly #tls: TlsIdentity;
+  readonly #id: Uint8Array;
+  #server: Server | undefined;
+  /** Connections that came before their session, and sessions that wait for theirs. */
+  readonly #early = new Set<Arrival>();
+  readonly #expected = new Map<string, (arrival: Arrival) => void>();
+
+  constructor(tls: TlsIdentity, id: Uint8Array) {
+    this.#tls = tls;
+    this.#id = id;
+  }
+
+  /** Listens for other parties; returns the port. `port` 0 takes any free one. */
+  async listen(host: string, port: number): Promise<number> {
+    const context = createSecureContext({
+      key: this.#tls.key,
+      cert: this.#tls.certificate,
+      minVersion: 'TLSv1.3',
+    });
+    const server = createServer((raw) => {
+      // Certificates are self-signed; the key is compared with the pinned one below.
+      const socket = new TLSSocket(raw, {
+        isServer: true,
+        secureContext: context,
+        requestCert: true,
+        rejectUnauthorized: false,
+      });
+      socket.on('error', () => socket.destroy());
+      socket.setTimeout(GREETING_TIMEOUT_MS, () => socket.destroy());
+      socket.once('secure', () => void this.#greet(socket));
+    });
+    this.#server = server;
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', (cause) =>
+        reject(new MozaikError('UNAVAILABLE', `cannot listen on ${host}:${port}`, { cause })),
+      );
+      server.listen(port, host, resolve);
+    });
+    const address = server.address();
+    return typeof address === 'object' && address ? address.port : port;
+  }
+
+  async close(): Promise<void> {
+    for (const { socket } of this.#early) socket.destroy();
+    this.#early.clear();
+    await new Promise<void>((resolve) => {
+      if (this.#server) this.#server.close(() => resolve());
+      else resolve();
+    });
+  }
+
+  /**
+   * Connects to both neighbours.
+   * @throws MozaikError PEER_LOST when one does not come, PARTY_NOT_PINNED when it holds another key
+   */
+  async connect(request: SessionRequest): Promise<PeerSession> {
+    const { index, parties, timeoutMs, signal } = request;
+    const next = parties[(index + 1) % 3];
+    const previous = parties[(index + 2) % 3];
+    const sockets: TLSSocket[] = [];
+    const stop = () => sockets.forEach((socket) => socket.destroy());
+    try {
+      const [outgoing, incoming] = await Promise.all([
+        this.#dial(next, request, sockets),
+        this.#await(previous, request, sockets),
+      ]);
+      const links = {
+        next: new Link(outgoing, timeoutMs),
+        previous: new Link(incoming, timeoutMs),
+      };
+      const onAbort = () => {
+        links.next.close();
+        links.previous.close();
+      };
+      signal.addEventListener('abort', onAbort);
+      return {
+        channel: new LinkChannel(index, links),
+        finish() {
+          if (links.next.hasUnread || links.previous.hasUnread) {
+            throw new MozaikError('PEER_PROTOCOL', 'a peer sent more than the protocol asks for');
+          }
+        },
+        close() {
+          signal.removeEventListener('abort', onAbort);
+          onAbort();
+        },
+      };
+    } catch (error) {
+      stop();
+      throw error;
+    }
+  }
+
+  async #dial(
+    party: PartyDescriptor,
+    { job, timeoutMs, signal }: SessionRequest,
+    sockets: TLSSocket[],
+  ): Promise<TLSSocket> {
+    const deadline = Date.now() + timeoutMs;
+    for (;;) {
+      try {
+        const socket = await this.#dialOnce(party, deadline - Date.now(), signal);
+        sockets.push(socket);
+        socket.write(Buffer.concat([job, this.#id]));
+        return socket;
+      } catch (error) {
+        const lost = error instanceof MozaikError && error.code === 'PEER_LOST';
+        if (!lost || signal.aborted || Date.now() + DIAL_RETRY_MS >= deadline) throw error;
+        await new Promise((resolve) => setTimeout(resolve, DIAL_RETRY_MS));
+      }
+    }
+  }
+
+  #dialOnce(party: PartyDescriptor, timeoutMs: number, signal: AbortSignal): Promise<TLSSocket> {
+    return new Promise((resolve, reject) => {
+      const raw = connect({ host: party.host, port: party.port });
+      const socket = tlsConnect({
+        socket: raw,
+        key: this.#tls.key,
+        cert: this.#tls.certificate,
+        minVersion: 'TLSv1.3',
+        rejectUnauthorized: false,
+        checkServerIdentity: () => undefined,
+      });
+      const fail = (error: MozaikError) => {
+        socket.destroy();
+        raw.destroy();
+        reject(error);
+      };
+      const lost = () => fail(new MozaikError('PEER_LOST', `${party.host}:${party.port}`));
+      const timer = setTimeout(lost, timeoutMs);
+      const onAbort = () => lost();
+      signal.addEventListener('abort', onAbort);
+      const settled = () => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', onAbort);
+      };
+      raw.once('error', lost);
+      socket.once('error', lost);
+      socket.once('close', settled);
+      socket.once('secureConnect', () => {
+        settled();
+        const fingerprint = peerFingerprint(socket);
+        if (!fingerprint || !equalBytes(fingerprint, party.tlsFingerprint)) {
+          fail(new MozaikError('PARTY_NOT_PINNED', toHex(party.party)));
+          return;
+        }
+        resolve(socket);
+      });
+    });
+  }
+
+  /** Reads job id and party id from a new connection and hands it to its session. */
+  async #greet(socket: TLSSocket): Promise<void> {
+    const fingerprint = peerFingerprint(socket);
+    const greeting = fingerprint && (await readExactly(socket, GREETING_BYTES));
+    if (!fingerprint || !greeting) {
+      socket.destroy();
+      return;
+    }
+    socket.setTimeout(0);
+    const arrival: Arrival = {
+      session: sessionKey(greeting.subarray(0, JOB_ID_BYTES), greeting.subarray(JOB_ID_BYTES)),
+      socket,
+      fingerprint,
+    };
+    const expected = this.#expected.get(arrival.session);
+    if (expected) {
+      expected(arrival);
+      return;
+    }
+    if (this.#early.size >= EARLY_MAX) {
+      socket.destroy();
+      return;
+    }
+    this.#early.add(arrival);
+    socket.once('close', () => this.#early.delete(arrival));
+    setTimeout(() => {
+      if (this.#early.delete(arrival)) socket.destroy();
+    }, EARLY_MS).unref();
+  }
+
+  #await(
+    party: PartyDescriptor,
+    { job, timeoutMs, signal }: SessionRequest,
+    sockets: TLSSocket[],
+  ): Promise<TLSSocket> {
+    const key = sessionKey(job, party.party);
+    return new Promise((resolve, reject) => {
+      const lost = () => settle(() => reject(new MozaikError('PEER_LOST', toHex(party.party))));
+      const timer = setTimeout(lost, timeoutMs);
+      const settle = (action: () => void) => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', lost);
+        this.#expected.delete(key);
+        action();
+      };
+      const accept = ({ socket, fingerprint }: Arrival) => {
+        if (equalBytes(fingerprint, party.tlsFingerprint)) {
+          sockets.push(socket);
+          settle(() => resolve(socket));
+        } else {
+          // Anyone can claim a session: an impostor is sent away and does not end it.
+          socket.destroy();
+        }
+      };
+      signal.addEventListener('abort', lost);
+      this.#expected.set(key, accept);
+      for (const early of [...this.#early].filter(({ session }) => session === key)) {
+        this.#early.delete(early);
+        accept(early);
+      }
+    });
+  }
+}
+
+class LinkChannel implements Channel {
+  readonly index: PartyIndex;
+  readonly meter: Meter = { rounds: 0, bytesSent: 0 };
+  readonly #links: Record<Direction, Link>;
+
+  constructor(index: PartyIndex, links: Record<Direction, Link>) {
+    this.index = index;
+    this.#links = links;
+  }
+
+  rotate(direction: Direction, message: Uint8Array, length: number): Promise<Uint8Array> {
+    this.meter.rounds++;
+    this.meter.bytesSent += message.length;
+    this.#links[direction].send(message);
+    return this.#links[direction === 'next' ? 'previous' : 'next'].receive(length);
+  }
+}
+
+const sessionKey = (job: Uint8Array, party: Uint8Array): string => `${toHex(job)}/${toHex(party)}`;
+
+function peerFingerprint(socket: TLSSocket): Uint8Array | undefined {
+  const certificate = socket.getPeerX509Certificate();
+  return certificate && tlsFingerprint(certificate);
+}
+
+/** The first `length` bytes of a connection; what follows stays in it. Undefined when it ends. */
+function readExactly(socket: TLSSocket, length: number): Promise<Buffer | undefined> {
+  return new Promise((resolve) => {
+    const end = () => finish(undefined);
+    const finish = (value: Buffer | undefined) => {
+      socket.off('readable', read);
+      socket.off('close', end);
+      resolve(value);
+    };
+    const read = () => {
+      const value = socket.read(length) as Buffer | null;
+      if (value) finish(value);
+    };
+    socket.on('readable', read);
+    socket.on('close', end);
+    read();
+  });
+}

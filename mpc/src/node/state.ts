@@ -1,0 +1,110 @@
+/**
+ * What a party keeps on disk: its identity, sealing key and TLS key, in one file of mode 0600, and the
+ * revocations that it has seen. Key shares, samples and results never touch the disk.
+ */
+import { X509Certificate } from 'node:crypto';
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+} from 'node:fs';
+import path from 'node:path';
+import {
+  createIdentity,
+  createSealKeys,
+  fromHex,
+  HASH_BYTES,
+  ID_BYTES,
+  IDENTITY_SEED_BYTES,
+  MozaikError,
+  SEAL_SEED_BYTES,
+  toHex,
+  type Identity,
+  type SealKeys,
+} from '@mozaik/protocol';
+import { randomBytes } from 'node:crypto';
+import { createTlsIdentity, tlsFingerprint, type TlsIdentity } from './tls-identity.ts';
+
+const KEYS_FILE = 'party-keys.json';
+const REVOCATIONS_FILE = 'revocations.log';
+/** Most revocations remembered: stops a backend that invents them from filling disk and memory. */
+const REVOCATIONS_MAX = 100_000;
+
+interface KeysFile {
+  format: 'mozaik-party-keys';
+  version: 1;
+  identitySeed: string;
+  sealSeed: string;
+  tls: TlsIdentity;
+}
+
+export interface PartyKeys {
+  identity: Identity;
+  seal: SealKeys;
+  tls: TlsIdentity;
+  tlsFingerprint: Uint8Array;
+}
+
+/**
+ * Loads the party's keys from `folder`, or makes them on first use.
+ * @throws MozaikError STATE_CORRUPT
+ */
+export async function loadPartyKeys(folder: string): Promise<PartyKeys> {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const file = path.join(folder, KEYS_FILE);
+  if (!existsSync(file)) {
+    const fresh: KeysFile = {
+      format: 'mozaik-party-keys',
+      version: 1,
+      identitySeed: toHex(randomBytes(IDENTITY_SEED_BYTES)),
+      sealSeed: toHex(randomBytes(SEAL_SEED_BYTES)),
+      tls: await createTlsIdentity(),
+    };
+    const temporary = `${file}.new`;
+    writeFileSync(temporary, JSON.stringify(fresh), { mode: 0o600, flush: true });
+    renameSync(temporary, file);
+  }
+  try {
+    const stored = JSON.parse(readFileSync(file, 'utf8')) as KeysFile;
+    if (stored.format !== 'mozaik-party-keys' || stored.version !== 1) throw new TypeError();
+    return {
+      identity: createIdentity(fromHex(stored.identitySeed, IDENTITY_SEED_BYTES)),
+      seal: createSealKeys(fromHex(stored.sealSeed, SEAL_SEED_BYTES)),
+      tls: stored.tls,
+      tlsFingerprint: tlsFingerprint(new X509Certificate(stored.tls.certificate)),
+    };
+  } catch {
+    // The cause may quote the file: it is not passed on.
+    throw new MozaikError('STATE_CORRUPT', file);
+  }
+}
+
+/** Consents that may not be used any more, with the id of who revoked each. */
+export class Revocations {
+  readonly #file: string;
+  readonly #seen = new Set<string>();
+
+  constructor(folder: string) {
+    this.#file = path.join(folder, REVOCATIONS_FILE);
+    if (!existsSync(this.#file)) return;
+    for (const line of readFileSync(this.#file, 'utf8').split('\n')) {
+      // A line cut short by a crash was never acted upon; the backend sends it again.
+      if (line.length === 2 * (HASH_BYTES + ID_BYTES) + 1) this.#seen.add(line);
+    }
+  }
+
+  add(consent: Uint8Array, user: Uint8Array): void {
+    const line = `${toHex(consent)} ${toHex(user)}`;
+    if (this.#seen.has(line) || this.#seen.size >= REVOCATIONS_MAX) return;
+    this.#seen.add(line);
+    appendFileSync(this.#file, `${line}\n`, { mode: 0o600, flush: true });
+  }
+
+  /** Whether this user, the consent's own, has revoked it. */
+  has(consent: Uint8Array, user: Uint8Array): boolean {
+    return this.#seen.has(`${toHex(consent)} ${toHex(user)}`);
+  }
+}
