@@ -1,0 +1,115 @@
+/** Jobs in the store: records, sequence numbers and results. */
+import { randomBytes } from 'node:crypto';
+import { JOB_ID_BYTES, MozaikError, PARTY_COUNT, type Job } from '@mozaik/protocol';
+import { JOBS_LIST_MAX } from '../limits.ts';
+import type { ConsentRecord, Database, JobRecord } from '../store/database.ts';
+import { key, uint16, uint32, uint48, withPrefix } from '../store/keys.ts';
+import type { Write } from '../store/table.ts';
+
+const NOTHING = new Uint8Array(0);
+const POSITIONS = Array.from({ length: PARTY_COUNT }, (_, i) => Uint8Array.of(i));
+
+export class JobStore {
+  readonly #db: Database;
+  readonly #now: () => number;
+  #lastTime = 0;
+
+  constructor(db: Database, now: () => number) {
+    this.#db = db;
+    this.#now = now;
+  }
+
+  /** A new running job over `sequences`, ascending, and the writes that store it. */
+  create(
+    { hash, consent }: ConsentRecord,
+    sequences: number[],
+    attempt: number,
+  ): { job: JobRecord; writes: Write[] } {
+    const job: JobRecord = {
+      job: randomBytes(JOB_ID_BYTES),
+      consent: hash,
+      user: consent.user,
+      state: 'running',
+      attempt,
+      samples: sequences.length,
+      code: '',
+      created: this.#uniqueTime(),
+    };
+    const order = key(job.user, hash, uint48(job.created), uint16(attempt), job.job);
+    const writes = [
+      this.update(job),
+      this.#db.jobSequences.put(job.job, key(...sequences.map(uint32))),
+      this.#db.jobsByConsent.put(order, NOTHING),
+    ];
+    if (attempt === 1) {
+      for (const sequence of sequences) {
+        writes.push(this.#db.assigned.put(key(hash, uint32(sequence)), NOTHING));
+      }
+    }
+    return { job, writes };
+  }
+
+  /** The time, but never the same twice: it orders the jobs of a consent. */
+  #uniqueTime(): number {
+    this.#lastTime = Math.max(this.#now(), this.#lastTime + 1);
+    return this.#lastTime;
+  }
+
+  /** Those of `sequences` that no job has had. */
+  async unassigned({ hash }: ConsentRecord, sequences: number[]): Promise<number[]> {
+    const keys = sequences.map((sequence) => key(hash, uint32(sequence)));
+    const assigned = await this.#db.assigned.getMany(keys);
+    return sequences.filter((_, i) => assigned[i] === undefined);
+  }
+
+  update(job: JobRecord): Write {
+    return this.#db.jobs.put(job.job, job);
+  }
+
+  /** @throws MozaikError NOT_FOUND */
+  async get(id: Uint8Array): Promise<JobRecord> {
+    const job = await this.#db.jobs.get(id);
+    if (job === undefined) throw new MozaikError('NOT_FOUND', 'job');
+    return job;
+  }
+
+  /** What the parties are asked to do. */
+  async request({ job, consent }: JobRecord): Promise<Job> {
+    const packed = Buffer.from((await this.#db.jobSequences.get(job))!);
+    const sequences: number[] = [];
+    for (let at = 0; at < packed.length; at += 4) sequences.push(packed.readUInt32BE(at));
+    return { v: 1, job, consent, sequences };
+  }
+
+  /** The newest jobs of a user, or of one consent, oldest first. */
+  async list(user: Uint8Array, consent?: Uint8Array, limit = JOBS_LIST_MAX): Promise<JobRecord[]> {
+    const range = consent === undefined ? withPrefix(user) : withPrefix(user, consent);
+    const ids: Uint8Array[] = [];
+    for await (const [at] of this.#db.jobsByConsent.entries({ ...range, reverse: true, limit })) {
+      ids.push(at.slice(-JOB_ID_BYTES));
+    }
+    const jobs = await this.#db.jobs.getMany(ids.reverse());
+    return jobs.filter((job) => job !== undefined);
+  }
+
+  /** Result submissions by position, `undefined` for a party that has not delivered. */
+  results({ job }: JobRecord): Promise<(Uint8Array | undefined)[]> {
+    return this.#db.results.getMany(POSITIONS.map((position) => key(job, position)));
+  }
+
+  putResult({ job }: JobRecord, position: number, submission: Uint8Array): Write {
+    return this.#db.results.put(key(job, POSITIONS[position]), submission);
+  }
+
+  /** A job that the end of its consent stops, and the writes that store this. */
+  cancel(job: JobRecord, consentState: 'revoked' | 'expired'): { job: JobRecord; writes: Write[] } {
+    const code = consentState === 'revoked' ? 'CONSENT_REVOKED' : 'CONSENT_EXPIRED';
+    const cancelled: JobRecord = { ...job, state: 'cancelled', code };
+    return { job: cancelled, writes: [this.update(cancelled), ...this.deleteResults(job)] };
+  }
+
+  /** Partial results of a job that did not end well are of no use to anybody. */
+  deleteResults({ job }: JobRecord): Write[] {
+    return POSITIONS.map((position) => this.#db.results.delete(key(job, position)));
+  }
+}

@@ -1,0 +1,78 @@
+/** Models: public descriptors, and shares that only the parties named in them can open. */
+import {
+  compareBytes,
+  decodeCanonical,
+  MODEL,
+  modelSubmission,
+  MozaikError,
+  toHex,
+  verify,
+} from '@mozaik/protocol';
+import type { Database } from './database.ts';
+import { key } from './keys.ts';
+
+export class Models {
+  readonly #db: Database;
+
+  constructor(db: Database) {
+    this.#db = db;
+  }
+
+  /**
+   * Stores a model. The same model again changes nothing.
+   * @returns its hash
+   * @throws MozaikError ENCODING_INVALID, SIGNATURE_INVALID, FORBIDDEN
+   */
+  async submit(provider: string, submission: Uint8Array): Promise<Uint8Array> {
+    const { descriptor: signed, shares } = decodeCanonical(
+      submission,
+      modelSubmission,
+      'model submission',
+    );
+    const { value: descriptor, signer, hash } = verify(MODEL, signed);
+    if (toHex(signer) !== provider || toHex(descriptor.provider) !== provider) {
+      throw new MozaikError('FORBIDDEN', 'the model is of another provider');
+    }
+    const { parties } = descriptor;
+    if (parties.some((party, i) => i > 0 && compareBytes(parties[i - 1], party) >= 0)) {
+      throw new MozaikError('ENCODING_INVALID', 'model: parties are not distinct and ascending');
+    }
+    if ((await this.#db.models.get(hash)) === undefined) {
+      await this.#db.write([
+        this.#db.models.put(hash, { descriptor, signed }),
+        ...shares.map((share, i) => this.#db.modelShares.put(key(hash, Uint8Array.of(i)), share)),
+      ]);
+    }
+    return hash;
+  }
+
+  async list(): Promise<{ model: string; name: string; provider: string }[]> {
+    const models = [];
+    for await (const [hash, { descriptor }] of this.#db.models.entries({})) {
+      const { name, provider } = descriptor;
+      models.push({ model: toHex(hash), name, provider: toHex(provider) });
+    }
+    return models;
+  }
+
+  /** The signed descriptor. @throws MozaikError NOT_FOUND */
+  async get(hash: Uint8Array): Promise<Uint8Array> {
+    return (await this.#require(hash)).signed;
+  }
+
+  /** A party's sealed share. @throws MozaikError NOT_FOUND, also for a party that has none */
+  async share(party: string, hash: Uint8Array): Promise<Uint8Array> {
+    const { descriptor } = await this.#require(hash);
+    const position = descriptor.parties.findIndex((id) => toHex(id) === party);
+    const share =
+      position < 0 ? undefined : await this.#db.modelShares.get(key(hash, Uint8Array.of(position)));
+    if (share === undefined) throw new MozaikError('NOT_FOUND', 'model share');
+    return share;
+  }
+
+  async #require(hash: Uint8Array) {
+    const record = await this.#db.models.get(hash);
+    if (record === undefined) throw new MozaikError('NOT_FOUND', 'model');
+    return record;
+  }
+}

@@ -1,0 +1,6 @@
+/** The user's and the model provider's agent, for Node; browsers take `core.ts`. */
+export * from './core.ts';
+export * from './identity-file.ts';
+export * from './notifications.ts';
+export * from './pin-folder.ts';
+export * from './seen-jobs.ts';

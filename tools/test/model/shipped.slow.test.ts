@@ -1,0 +1,59 @@
+import { describe, expect, test } from '@jest/globals';
+import { resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { beatsFromRecord, beatsFromSynthesiser } from '../../src/ecg/source.ts';
+import { synthesisePersons } from '../../src/model/dataset.ts';
+import { evaluate, fixedVerdict, type Figures } from '../../src/model/evaluate.ts';
+import { readModelFile } from '../../src/model/file.ts';
+import { fits } from '../../src/model/quantise.ts';
+import { SYNTHETIC_SEEDS } from '../../src/model/recipe.ts';
+import { recordings } from '../ecg/shared.ts';
+
+const models = fileURLToPath(new URL('../../models/', import.meta.url));
+const { model, figures } = await readModelFile(resolve(models, 'mlp-187-50x4-5.json'));
+const measure = (beats: Parameters<typeof evaluate>[0]): Figures =>
+  evaluate(beats, (window) => fixedVerdict(model, window));
+
+describe('the model that comes with the tools', () => {
+  test('has the published architecture', () => {
+    expect(model.widths).toEqual([187, 50, 50, 50, 50, 5]);
+  });
+
+  test('classifies synthetic persons that it has never seen', () => {
+    const beats = synthesisePersons(SYNTHETIC_SEEDS.holdOut, 4, 260).flatMap(
+      (person) => person.beats,
+    );
+    expect(measure(beats).accuracy).toBeGreaterThanOrEqual(0.95);
+    expect(
+      fits(
+        model,
+        beats.map(({ window }) => window),
+      ),
+    ).toBe(true);
+  });
+
+  test('classifies the default synthetic source', () => {
+    const { accuracy, anomalyAuc } = measure(beatsFromSynthesiser({ seed: 2026, beats: 500 }));
+    expect(accuracy).toBeGreaterThanOrEqual(0.95);
+    expect(anomalyAuc).toBeGreaterThan(0.95);
+  });
+
+  test('says how good it is', () => {
+    const told = figures as Record<'byPerson' | 'mixed' | 'synthetic', Figures>;
+    expect(told.byPerson.beats).toBeGreaterThan(50_000);
+    expect(told.mixed.accuracy).toBeGreaterThan(told.byPerson.accuracy);
+    expect(told.synthetic.accuracy).toBeGreaterThanOrEqual(0.95);
+  });
+
+  const dir = recordings();
+  (dir === undefined ? test.skip : test)(
+    'classifies record 208',
+    async () => {
+      const beats = await beatsFromRecord(dir!, '208');
+      const { accuracy } = measure(beats);
+      expect(accuracy).toBeGreaterThanOrEqual(0.9);
+      expect((figures.trainingRecords as Record<string, number>)['208']).toBeCloseTo(accuracy, 3);
+    },
+    120_000,
+  );
+});
