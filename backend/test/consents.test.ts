@@ -215,7 +215,9 @@ describe('parties and models', () => {
     const token = await login(world.backend, provider, 'provider');
     const send = (body: Uint8Array) => call(world.backend, token, 'POST /v1/models', body);
     expect((await send(modelSubmission())).status).toBe(200);
-    expect((await send(modelSubmission(MODEL_DESCRIPTOR, mallory))).json['code']).toBe('FORBIDDEN');
+    expect((await send(modelSubmission(MODEL_DESCRIPTOR, mallory))).json['code']).toBe(
+      'SIGNATURE_INVALID',
+    );
     const parties = [...MODEL_DESCRIPTOR.parties].reverse();
     const unordered = modelSubmission({ ...MODEL_DESCRIPTOR, parties });
     expect((await send(unordered)).json['code']).toBe('ENCODING_INVALID');

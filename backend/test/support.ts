@@ -233,7 +233,7 @@ export const MODEL_DESCRIPTOR: ModelDescriptor = {
   v: 1,
   provider: provider.id,
   name: 'model',
-  widths: [187, 5],
+  widths: [187, 2],
   fractionBits: 8,
   classes: ['a', 'b'],
   anomalies: [1],

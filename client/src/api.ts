@@ -28,6 +28,8 @@ import {
 } from './answers.ts';
 import { Session, type SessionOptions } from './http.ts';
 
+/** Jobs in a full page of a list. */
+const JOBS_PAGE = 1000;
 /** Room for the framing of one CBOR object, its signature and the signer's key, bytes. */
 const FRAMING_BYTES = 8192;
 /** Largest answers, bytes: what an honest backend can have to say, so that no other fills memory. */
@@ -125,8 +127,16 @@ export class Api {
 
   /** The user's jobs, of one consent or of all. */
   async jobs(consent?: Uint8Array): Promise<JobEntry[]> {
-    const path = consent === undefined ? '/v1/jobs' : `/v1/jobs?consent=${toHex(consent)}`;
-    return (await this.session.json('GET', path, jobsAnswer)).jobs;
+    const all: JobEntry[] = [];
+    for (;;) {
+      const query = new URLSearchParams();
+      if (consent !== undefined) query.set('consent', toHex(consent));
+      if (all.length > 0) query.set('after', toHex(all[all.length - 1].job));
+      const { jobs } = await this.session.json('GET', `/v1/jobs?${query}`, jobsAnswer);
+      all.push(...jobs);
+      // A full page may have a successor.
+      if (jobs.length < JOBS_PAGE) return all;
+    }
   }
 
   job(id: Uint8Array): Promise<JobEntry> {

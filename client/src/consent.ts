@@ -19,7 +19,7 @@ import {
 } from '@mozaik/protocol';
 import type { Api } from './api.ts';
 import { epochKeys, type Device } from './device.ts';
-import { verifyModel } from './model.ts';
+import { expectModel } from './model.ts';
 import type { Pins } from './pins.ts';
 import { randomBytes } from './random.ts';
 import type { User } from './user.ts';
@@ -90,7 +90,7 @@ export async function prepareConsent(
 ): Promise<PreparedConsent> {
   const ids = [...request.parties].sort(compareBytes);
   const parties = await Promise.all(ids.map((id) => pins.get(id)));
-  const model = verifyModel(signedModel, request.model);
+  const model = expectModel(signedModel, request.model);
   const dealt = model.value.parties;
   if (ids.length !== PARTY_COUNT || !ids.every((id, i) => equalBytes(id, dealt[i]))) {
     throw new MozaikError('MODEL_UNKNOWN', `${toHex(request.model)} is dealt to other parties`);

@@ -1,5 +1,6 @@
 /** A model provider deals a model to three parties: none of them, nor the backend, learns it. */
 import {
+  checkModel,
   compareBytes,
   encodeCanonical,
   equalBytes,
@@ -15,7 +16,6 @@ import {
   type ModelDescriptor,
 } from '@mozaik/protocol';
 import type { Api } from './api.ts';
-import { checkModel } from './model.ts';
 import type { Pins } from './pins.ts';
 import { randomBytes } from './random.ts';
 

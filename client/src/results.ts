@@ -19,7 +19,7 @@ import {
   type ResultShare,
 } from '@mozaik/protocol';
 import type { Api } from './api.ts';
-import { verifyModel } from './model.ts';
+import { expectModel } from './model.ts';
 import type { User } from './user.ts';
 
 /** Fractional bits of an activation; a margin has these and the weights' (mpc/src/model.ts). */
@@ -75,7 +75,7 @@ export function openResults(user: User, finished: FinishedJob): JobResult {
     throw new MozaikError('CONSENT_MISMATCH', 'the job is not of a consent of this user');
   }
   checkSequences(request.sequences, consent.value);
-  const model = verifyModel(finished.model, consent.value.model).value;
+  const model = expectModel(finished.model, consent.value.model).value;
   const shares = openShares(user, finished.sealed, consent.value, request);
   return {
     job: request.job,

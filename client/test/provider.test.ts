@@ -12,7 +12,7 @@ import {
   modelWords,
   prepareModel,
   shareWords,
-  verifyModel,
+  expectModel,
   type ClearModel,
 } from '../src/index.ts';
 import { randomBytes } from '../src/random.ts';
@@ -102,7 +102,7 @@ describe('dealing a model', () => {
     const prepared = await prepareModel(f.provider, pins, model, labels, reversed);
     const { descriptor, shares } = decodeCanonical(prepared.submission, modelSubmission, 's');
     expect(descriptor.length).toBeLessThan(SIGNED_BODY_MAX_BYTES);
-    const verified = verifyModel(descriptor, prepared.hash);
+    const verified = expectModel(descriptor, prepared.hash);
     expect(verified.value).toMatchObject({
       name: 'tiny',
       widths: [2, 3, 2],

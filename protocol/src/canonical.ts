@@ -27,8 +27,10 @@ export function decodeCanonical<T>(data: Uint8Array, schema: Schema<T>, what: st
     throw new MozaikError('ENCODING_INVALID', `${what}: not CBOR`, { cause });
   }
   const checked = schema(value, what);
-  if (!equalBytes(encodeCanonical(checked), data)) {
-    throw new MozaikError('ENCODING_INVALID', `${what}: not in canonical form`);
-  }
+  const canonical = encodeCanonical(checked);
+  const same = equalBytes(canonical, data);
+  // What is decoded may be a key share: no second copy stays behind.
+  canonical.fill(0);
+  if (!same) throw new MozaikError('ENCODING_INVALID', `${what}: not in canonical form`);
   return checked;
 }

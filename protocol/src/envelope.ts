@@ -59,6 +59,10 @@ export interface EnvelopeHeader {
   boot: Uint8Array;
 }
 
+function isWhole(value: number, max: number): boolean {
+  return value >= 0 && value <= max && Math.floor(value) === value;
+}
+
 /**
  * Writes a header into `out[0 .. HEADER_BYTES)`.
  *
@@ -66,10 +70,12 @@ export interface EnvelopeHeader {
  */
 export function writeHeader(out: Uint8Array, header: EnvelopeHeader): void {
   if (
-    !(header.epoch >= 0 && header.epoch <= 0xffffffff) ||
-    !(header.sequence >= 0 && header.sequence <= 0xffffffff) ||
-    !(header.stream >= 0 && header.stream <= 0xffff) ||
-    !(header.time >= 0 && header.time < 281474976710656) ||
+    !isWhole(header.suite, 0xff) ||
+    !isWhole(header.kind, 0xff) ||
+    !isWhole(header.epoch, 0xffffffff) ||
+    !isWhole(header.sequence, 0xffffffff) ||
+    !isWhole(header.stream, 0xffff) ||
+    !isWhole(header.time, 281474976710655) ||
     header.boot.length !== BOOT_SALT_BYTES
   ) {
     throw new Error('envelope header: a field is out of range');

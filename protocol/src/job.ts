@@ -4,10 +4,21 @@
  */
 import { encodeCanonical } from './canonical.ts';
 import { JOB_MAX_SAMPLES } from './consent.ts';
+import { MozaikError } from './errors.ts';
 import { hash, HASH_BYTES } from './hash.ts';
-import { bytes, integer, list, oneOf, struct, type Infer } from './schema.ts';
+import { bytes, integer, list, oneOf, struct, type Infer, type Schema } from './schema.ts';
 
 export const JOB_ID_BYTES = 16;
+
+const sequenceList = list(integer(0, 0xffffffff), 1, JOB_MAX_SAMPLES);
+
+const ascendingSequences: Schema<number[]> = (value, path) => {
+  const sequences = sequenceList(value, path);
+  if (sequences.some((number, i) => i > 0 && number <= sequences[i - 1])) {
+    throw new MozaikError('ENCODING_INVALID', `${path}: not ascending`);
+  }
+  return sequences;
+};
 
 export const jobSchema = struct({
   v: oneOf(1),
@@ -15,7 +26,7 @@ export const jobSchema = struct({
   job: bytes(JOB_ID_BYTES),
   consent: bytes(HASH_BYTES),
   /** Sequence numbers of the samples, ascending. */
-  sequences: list(integer(0, 0xffffffff), 1, JOB_MAX_SAMPLES),
+  sequences: ascendingSequences,
 });
 
 export type Job = Infer<typeof jobSchema>;

@@ -3,11 +3,11 @@
  * shares i and i + 1 (mod 3), so any two parties hold the key and one alone holds noise.
  */
 import { concatBytes, randomBytes } from '@noble/hashes/utils.js';
-import { decodeCanonical, encodeCanonical } from './canonical.ts';
+import { encodeCanonical } from './canonical.ts';
 import { CONSENT_MAX_EPOCHS, PARTY_COUNT } from './consent.ts';
 import { MozaikError } from './errors.ts';
 import { bytesUpTo, integer, oneOf, struct } from './schema.ts';
-import { open, seal, SEAL_OVERHEAD_BYTES, type SealContext, type SealKeys } from './seal.ts';
+import { openDecoded, seal, SEAL_OVERHEAD_BYTES, type SealContext, type SealKeys } from './seal.ts';
 import { Secret } from './secret.ts';
 
 export const KEY_BYTES = 16;
@@ -42,12 +42,15 @@ const context = (consentHash: Uint8Array, party: Uint8Array): SealContext => ({
  * @param keys epoch keys in the order of epochs, {@link KEY_BYTES} bytes each
  * @param parties id and pinned seal key of each party, in the consent's order
  * @returns sealed shares in the order of the parties
+ * @throws RangeError for another number of parties or another length of a key
  */
 export function sealKeyShares(
   keys: Uint8Array[],
   consentHash: Uint8Array,
   parties: { id: Uint8Array; sealKey: Uint8Array }[],
 ): Uint8Array[] {
+  if (parties.length !== PARTY_COUNT) throw new RangeError('a key is shared among three parties');
+  if (keys.some((key) => key.length !== KEY_BYTES)) throw new RangeError('a key has 16 bytes');
   const joined = concatBytes(...keys);
   const shares = [randomBytes(joined.length), randomBytes(joined.length), joined];
   for (let i = 0; i < joined.length; i++) joined[i] ^= shares[0][i] ^ shares[1][i];
@@ -79,11 +82,11 @@ export function openKeyShare(
   epochCount: number,
   sealed: Uint8Array,
 ): KeyShare {
-  const plaintext = open(keys, context(consentHash, party), sealed);
-  const share = decodeCanonical(plaintext.expose(), schema, 'key share');
-  plaintext.wipe();
+  const share = openDecoded(keys, context(consentHash, party), sealed, schema);
   const length = epochCount * KEY_BYTES;
   if (share.index !== index || share.first.length !== length || share.second.length !== length) {
+    share.first.fill(0);
+    share.second.fill(0);
     throw new MozaikError('SHARE_UNREADABLE', 'the share is for another position or window');
   }
   return { first: new Secret(share.first), second: new Secret(share.second) };

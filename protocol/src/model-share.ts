@@ -3,16 +3,16 @@
  * three additive shares of the parameters, and one sealed message per party with two of the shares.
  */
 import { randomBytes } from '@noble/hashes/utils.js';
-import { equalBytes } from './bytes.ts';
-import { decodeCanonical, encodeCanonical } from './canonical.ts';
+import { compareBytes, equalBytes } from './bytes.ts';
+import { encodeCanonical } from './canonical.ts';
 import { PARTY_COUNT } from './consent.ts';
 import { MozaikError } from './errors.ts';
 import { hash, HASH_BYTES } from './hash.ts';
 import { ID_BYTES } from './identity.ts';
 import { bytes, bytesUpTo, integer, list, oneOf, struct, text, type Infer } from './schema.ts';
-import { open, seal, type SealContext, type SealKeys } from './seal.ts';
+import { openDecoded, seal, type SealContext, type SealKeys } from './seal.ts';
 import { Secret } from './secret.ts';
-import type { ObjectType } from './signed.ts';
+import { verify, type ObjectType, type Verified } from './signed.ts';
 
 /** Largest share of a model's parameters, bytes: 1 Mi parameters of 4 bytes. */
 export const MODEL_SHARE_MAX_BYTES = 4 << 20;
@@ -45,6 +45,36 @@ export const MODEL: ObjectType<ModelDescriptor> = {
   schema: descriptorSchema,
 };
 
+/**
+ * Verifies a signed model descriptor: consistent in itself, and signed by its provider.
+ * @throws MozaikError ENCODING_INVALID, SIGNATURE_INVALID
+ */
+export function verifyModel(data: Uint8Array): Verified<ModelDescriptor> {
+  const verified = verify(MODEL, data);
+  if (!equalBytes(verified.value.provider, verified.signer)) {
+    throw new MozaikError('SIGNATURE_INVALID', 'the model is of another provider');
+  }
+  checkModel(verified.value);
+  return verified;
+}
+
+/** @throws MozaikError ENCODING_INVALID when the fields of a descriptor contradict each other. */
+export function checkModel(model: ModelDescriptor): void {
+  const { widths, classes, anomalies, parties } = model;
+  const invalid = (reason: string) => new MozaikError('ENCODING_INVALID', `model: ${reason}`);
+  if (classes.length !== widths[widths.length - 1]) {
+    throw invalid('it does not name as many classes as its last layer has');
+  }
+  if (!anomalies.every((index, i) => index < classes.length && index > (anomalies[i - 1] ?? -1))) {
+    throw invalid('its anomalies are not ascending indices of classes');
+  }
+  for (let i = 1; i < parties.length; i++) {
+    if (compareBytes(parties[i - 1], parties[i]) >= 0) {
+      throw invalid('its parties are not distinct and in ascending order');
+    }
+  }
+}
+
 const saltedShare = struct({
   salt: bytes(SALT_BYTES),
   share: bytesUpTo(MODEL_SHARE_MAX_BYTES),
@@ -75,25 +105,32 @@ const context = (commitments: Uint8Array[], party: Uint8Array): SealContext => (
  *
  * @param shares three byte strings of equal length
  * @param parties id and pinned seal key of each party, in ascending order of id
+ * @throws RangeError for other numbers or lengths
  */
 export function sealModelShares(
   shares: Uint8Array[],
   parties: { id: Uint8Array; sealKey: Uint8Array }[],
 ): { commitments: Uint8Array[]; sealed: Uint8Array[] } {
+  const [{ length }] = shares;
+  if (shares.length !== PARTY_COUNT || parties.length !== PARTY_COUNT) {
+    throw new RangeError('a model has three shares for three parties');
+  }
+  if (shares.some((share) => share.length !== length)) {
+    throw new RangeError('shares have one length');
+  }
   const salted = shares.map((share) => ({ salt: randomBytes(SALT_BYTES), share }));
   const commitments = salted.map(({ salt, share }) => commit(salt, share));
-  const sealed = parties.map(({ id, sealKey }, index) =>
-    seal(
-      sealKey,
-      context(commitments, id),
-      encodeCanonical({
-        v: 1,
-        index,
-        first: salted[index],
-        second: salted[(index + 1) % PARTY_COUNT],
-      }),
-    ),
-  );
+  const sealed = parties.map(({ id, sealKey }, index) => {
+    const plaintext = encodeCanonical({
+      v: 1,
+      index,
+      first: salted[index],
+      second: salted[(index + 1) % PARTY_COUNT],
+    });
+    const result = seal(sealKey, context(commitments, id), plaintext);
+    plaintext.fill(0);
+    return result;
+  });
   return { commitments, sealed };
 }
 
@@ -112,9 +149,7 @@ export function openModelShare(
   sealed: Uint8Array,
 ): ModelShare {
   const { commitments, parties } = descriptor;
-  const plaintext = open(keys, context(commitments, parties[index]), sealed);
-  const share = decodeCanonical(plaintext.expose(), shareSchema, 'model share');
-  plaintext.wipe();
+  const share = openDecoded(keys, context(commitments, parties[index]), sealed, shareSchema);
   const matches = ({ salt, share: bytes }: { salt: Uint8Array; share: Uint8Array }, at: number) =>
     bytes.length === shareBytes && equalBytes(commit(salt, bytes), commitments[at]);
   if (
@@ -122,6 +157,8 @@ export function openModelShare(
     !matches(share.first, index) ||
     !matches(share.second, (index + 1) % PARTY_COUNT)
   ) {
+    share.first.share.fill(0);
+    share.second.share.fill(0);
     throw new MozaikError('SHARE_UNREADABLE', 'the model share does not match its commitment');
   }
   return { first: new Secret(share.first.share), second: new Secret(share.second.share) };

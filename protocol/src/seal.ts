@@ -8,8 +8,10 @@ import { hkdf } from '@noble/hashes/hkdf.js';
 import { sha256 } from '@noble/hashes/sha2.js';
 import { concatBytes, randomBytes } from '@noble/hashes/utils.js';
 import { ml_kem768_x25519 as xwing } from '@noble/post-quantum/hybrid.js';
+import { decodeCanonical } from './canonical.ts';
 import { MozaikError } from './errors.ts';
 import { hash } from './hash.ts';
+import type { Schema } from './schema.ts';
 import { Secret } from './secret.ts';
 
 export const SEAL_SEED_BYTES = 32;
@@ -45,19 +47,30 @@ function messageKey(sharedSecret: Uint8Array, enc: Uint8Array, info: Uint8Array)
   return hkdf(sha256, sharedSecret, enc, info, 32);
 }
 
-/** Seals `plaintext` to `publicKey`, bound to `context`. */
+/**
+ * Seals `plaintext` to `publicKey`, bound to `context`.
+ * @throws MozaikError ENCODING_INVALID when the public key is none
+ */
 export function seal(
   publicKey: Uint8Array,
   context: SealContext,
   plaintext: Uint8Array,
 ): Uint8Array {
   const info = hash(context.label, ...context.parts);
-  const { cipherText: enc, sharedSecret } = xwing.encapsulate(publicKey);
+  const { cipherText: enc, sharedSecret } = encapsulate(publicKey);
   const key = messageKey(sharedSecret, enc, info);
   const body = chacha20poly1305(key, ZERO_NONCE, info).encrypt(plaintext);
   sharedSecret.fill(0);
   key.fill(0);
   return concatBytes(Uint8Array.of(SEAL_VERSION), enc, body);
+}
+
+function encapsulate(publicKey: Uint8Array) {
+  try {
+    return xwing.encapsulate(publicKey);
+  } catch (cause) {
+    throw new MozaikError('ENCODING_INVALID', 'a public sealing key is malformed', { cause });
+  }
 }
 
 /**
@@ -74,12 +87,34 @@ export function open(keys: SealKeys, context: SealContext, sealed: Uint8Array): 
     const sharedSecret = xwing.decapsulate(enc, keys.secretKey.expose());
     const key = messageKey(sharedSecret, enc, info);
     sharedSecret.fill(0);
-    const plaintext = chacha20poly1305(key, ZERO_NONCE, info).decrypt(
-      sealed.subarray(1 + ENCAPSULATION_BYTES),
-    );
-    key.fill(0);
-    return new Secret(plaintext);
+    try {
+      const body = sealed.subarray(1 + ENCAPSULATION_BYTES);
+      return new Secret(chacha20poly1305(key, ZERO_NONCE, info).decrypt(body));
+    } finally {
+      key.fill(0);
+    }
   } catch (cause) {
     throw new MozaikError('SHARE_UNREADABLE', context.label, { cause });
+  }
+}
+
+/**
+ * Opens a sealed message and decodes it. The opened bytes are wiped.
+ * @throws MozaikError SHARE_UNREADABLE, also when they are not what they should be
+ */
+export function openDecoded<T>(
+  keys: SealKeys,
+  context: SealContext,
+  sealed: Uint8Array,
+  schema: Schema<T>,
+): T {
+  const plaintext = open(keys, context, sealed);
+  try {
+    return decodeCanonical(plaintext.expose(), schema, context.label);
+  } catch {
+    // No cause: it may tell something of the secret.
+    throw new MozaikError('SHARE_UNREADABLE', context.label);
+  } finally {
+    plaintext.wipe();
   }
 }

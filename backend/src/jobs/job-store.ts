@@ -4,7 +4,7 @@ import { JOB_ID_BYTES, MozaikError, PARTY_COUNT, type Job } from '@mozaik/protoc
 import { JOBS_LIST_MAX } from '../limits.ts';
 import type { ConsentRecord, Database, JobRecord } from '../store/database.ts';
 import { key, uint16, uint32, uint48, withPrefix } from '../store/keys.ts';
-import type { Write } from '../store/table.ts';
+import type { Range, Write } from '../store/table.ts';
 
 const NOTHING = new Uint8Array(0);
 const POSITIONS = Array.from({ length: PARTY_COUNT }, (_, i) => Uint8Array.of(i));
@@ -35,11 +35,10 @@ export class JobStore {
       code: '',
       created: this.#uniqueTime(),
     };
-    const order = key(job.user, hash, uint48(job.created), uint16(attempt), job.job);
     const writes = [
       this.update(job),
       this.#db.jobSequences.put(job.job, key(...sequences.map(uint32))),
-      this.#db.jobsByConsent.put(order, NOTHING),
+      this.#db.jobsByConsent.put(this.#order(job), NOTHING),
     ];
     if (attempt === 1) {
       for (const sequence of sequences) {
@@ -81,15 +80,32 @@ export class JobStore {
     return { v: 1, job, consent, sequences };
   }
 
-  /** The newest jobs of a user, or of one consent, oldest first. */
-  async list(user: Uint8Array, consent?: Uint8Array, limit = JOBS_LIST_MAX): Promise<JobRecord[]> {
-    const range = consent === undefined ? withPrefix(user) : withPrefix(user, consent);
+  /**
+   * A page of a user's jobs, or of those of one consent, oldest first within a consent.
+   * @param after the last job of the page before
+   */
+  async list(user: Uint8Array, consent?: Uint8Array, after?: JobRecord): Promise<JobRecord[]> {
+    const { gte, lte } = consent === undefined ? withPrefix(user) : withPrefix(user, consent);
+    const limit = JOBS_LIST_MAX;
+    return this.#at(after ? { gt: this.#order(after), lte, limit } : { gte, lte, limit });
+  }
+
+  /** The last job that was made for a consent. */
+  async latest({ hash, consent }: ConsentRecord): Promise<JobRecord | undefined> {
+    const range = withPrefix(consent.user, hash);
+    return (await this.#at({ ...range, reverse: true, limit: 1 }))[0];
+  }
+
+  async #at(range: Range): Promise<JobRecord[]> {
     const ids: Uint8Array[] = [];
-    for await (const [at] of this.#db.jobsByConsent.entries({ ...range, reverse: true, limit })) {
+    for await (const [at] of this.#db.jobsByConsent.entries(range))
       ids.push(at.slice(-JOB_ID_BYTES));
-    }
-    const jobs = await this.#db.jobs.getMany(ids.reverse());
+    const jobs = await this.#db.jobs.getMany(ids);
     return jobs.filter((job) => job !== undefined);
+  }
+
+  #order({ user, consent, created, attempt, job }: JobRecord): Uint8Array {
+    return key(user, consent, uint48(created), uint16(attempt), job);
   }
 
   /** Result submissions by position, `undefined` for a party that has not delivered. */

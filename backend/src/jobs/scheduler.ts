@@ -286,16 +286,16 @@ export class Scheduler {
     state: 'expired' | 'revoked',
     writes: Write[],
   ): Promise<void> {
-    const [latest] = await this.#jobs.list(record.consent.user, record.hash, 1);
+    const latest = await this.#jobs.latest(record);
     const left = latest?.state === 'running' ? this.#jobs.cancel(latest, state) : undefined;
     await this.#consents.end(record, state, [...writes, ...(left?.writes ?? [])]);
     await this.#consents.eraseShares(record);
   }
 
   async #begin(run: Run): Promise<void> {
-    const { hash, consent } = run.record;
+    const { consent } = run.record;
     if (run.started || run.ended || this.#closed || this.#config.now() < consent.notBefore) return;
-    const [latest] = await this.#jobs.list(consent.user, hash, 1);
+    const latest = await this.#jobs.latest(run.record);
     run.started = true;
     if (latest?.state === 'running') {
       // The parties may have given up while the backend was away: a fresh session, a fresh id.

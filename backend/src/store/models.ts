@@ -1,12 +1,10 @@
 /** Models: public descriptors, and shares that only the parties named in them can open. */
 import {
-  compareBytes,
   decodeCanonical,
-  MODEL,
   modelSubmission,
   MozaikError,
   toHex,
-  verify,
+  verifyModel,
 } from '@mozaik/protocol';
 import type { Database } from './database.ts';
 import { key } from './keys.ts';
@@ -29,13 +27,9 @@ export class Models {
       modelSubmission,
       'model submission',
     );
-    const { value: descriptor, signer, hash } = verify(MODEL, signed);
-    if (toHex(signer) !== provider || toHex(descriptor.provider) !== provider) {
+    const { value: descriptor, hash } = verifyModel(signed);
+    if (toHex(descriptor.provider) !== provider) {
       throw new MozaikError('FORBIDDEN', 'the model is of another provider');
-    }
-    const { parties } = descriptor;
-    if (parties.some((party, i) => i > 0 && compareBytes(parties[i - 1], party) >= 0)) {
-      throw new MozaikError('ENCODING_INVALID', 'model: parties are not distinct and ascending');
     }
     if ((await this.#db.models.get(hash)) === undefined) {
       await this.#db.write([

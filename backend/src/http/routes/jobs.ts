@@ -27,21 +27,26 @@ interface ById {
 export function jobRoutes(app: FastifyInstance, services: Services): void {
   const { jobs, scheduler, consents, samples } = services;
 
-  app.get<{ Querystring: { consent?: string } }>(
+  app.get<{ Querystring: { consent?: string; after?: string } }>(
     '/v1/jobs',
     {
       config: { access: ['user'] },
       schema: {
-        summary: "List the caller's jobs, of one consent or all; the newest, oldest first",
+        summary:
+          "List the caller's jobs, of one consent or all: a page, oldest first within a consent",
         tags,
-        querystring: object({ consent: hash }, ['consent']),
+        querystring: object({ consent: hash, after: jobId }, ['consent', 'after']),
         response: { 200: object({ jobs: listOf(job) }), '4xx': problem },
       },
     },
     async (request, reply) => {
-      const { consent } = request.query;
-      const user = bytesFrom(callerOf(request).user);
-      const list = await jobs.list(user, consent === undefined ? undefined : bytesFrom(consent));
+      const { consent, after } = request.query;
+      const caller = callerOf(request);
+      const list = await jobs.list(
+        bytesFrom(caller.user),
+        consent === undefined ? undefined : bytesFrom(consent),
+        after === undefined ? undefined : (await scheduler.jobFor(caller, bytesFrom(after))).job,
+      );
       return reply.send({ jobs: list.map(describeJob) });
     },
   );
