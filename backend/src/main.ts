@@ -29,6 +29,8 @@ try {
   const stop = () => void backend.close().then(() => process.exit(0), fail);
   process.once('SIGTERM', stop);
   process.once('SIGINT', stop);
+  // Started by another process, the backend ends with it.
+  process.once('disconnect', stop);
   const { httpUrl, mqttUrl } = backend;
   process.stdout.write(`${JSON.stringify({ ready: true, httpUrl, mqttUrl })}\n`);
 } catch (error) {

@@ -3,23 +3,13 @@
  * delivers a result that only the user can open. Shares live in memory and end with the job.
  */
 import { connect, type MqttClient } from 'mqtt';
-import {
-  MozaikError,
-  objectHash,
-  PARTY,
-  REVOCATION,
-  sign,
-  toHex,
-  TOPICS,
-  verify,
-  type ErrorCode,
-  type PartyDescriptor,
-} from '@mozaik/protocol';
+import { MozaikError, REVOCATION, toHex, TOPICS, verify, type ErrorCode } from '@mozaik/protocol';
 import { Backend } from './backend.ts';
+import { partyDescriptor } from './descriptor.ts';
 import { Models } from './models.ts';
 import { Peers } from './peers.ts';
 import { runJob, type JobReport, type RunningJob, type Workplace } from './run.ts';
-import { loadPartyKeys, Revocations, type PartyKeys } from './state.ts';
+import { loadPartyKeys, Revocations } from './state.ts';
 
 export interface PartyConfig {
   /** Folder of the party's keys. */
@@ -75,19 +65,20 @@ export class Party {
     const keys = await loadPartyKeys(config.dataDir);
     const { identity, seal, tls } = keys;
     const peers = new Peers(tls, identity.id);
-    const port = await peers.listen(config.host, config.port);
+    const { name, host, port, now = Date.now } = config;
+    const listening = await peers.listen(host, port);
     const backend = new Backend({ url: config.backendUrl, audience: config.audience, identity });
     const party = new Party(config, {
       keys,
-      descriptor: describeParty(config, keys, port),
+      descriptor: partyDescriptor(config.dataDir, keys, { name, host, port: listening }, now),
       backend,
       models: new Models(backend, seal),
       peers,
       revocations: new Revocations(config.dataDir),
       peerTimeoutMs: config.peerTimeoutMs ?? PEER_TIMEOUT_MS,
-      now: config.now ?? Date.now,
+      now,
     });
-    party.#log({ event: 'listening', detail: `${config.host}:${port}` });
+    party.#log({ event: 'listening', detail: `${host}:${listening}` });
     return party;
   }
 
@@ -204,26 +195,6 @@ export class Party {
       this.#running.delete(job);
     }
   }
-}
-
-function describeParty(
-  { name, host }: PartyConfig,
-  { identity, seal, tlsFingerprint }: PartyKeys,
-  port: number,
-): Workplace['descriptor'] {
-  const descriptor: PartyDescriptor = {
-    v: 1,
-    party: identity.id,
-    signingKey: identity.publicKey,
-    name,
-    host,
-    port,
-    sealKey: seal.publicKey,
-    tlsFingerprint,
-    // Fixed, so that a restart at the same address has the same descriptor and pins stay valid.
-    issued: 0,
-  };
-  return { signed: sign(PARTY, descriptor, identity), hash: objectHash(PARTY, descriptor) };
 }
 
 /** Code and detail of any error; what is not ours becomes INTERNAL without its text. */
