@@ -32,6 +32,8 @@ export class Link {
     socket.on('data', (chunk: Buffer) => this.#onData(chunk));
     socket.on('error', () => this.#fail(new MozaikError('PEER_LOST')));
     socket.on('close', () => this.#fail(new MozaikError('PEER_LOST')));
+    // It may have ended while the other neighbour was waited for: nothing would tell us any more.
+    if (socket.destroyed) this.#fail(new MozaikError('PEER_LOST'));
   }
 
   /** Sends a message; the bytes are copied before the call returns. */

@@ -17,12 +17,13 @@ import { Link } from './link.ts';
 import { tlsFingerprint, type TlsIdentity } from './tls-identity.ts';
 
 const GREETING_BYTES = JOB_ID_BYTES + ID_BYTES;
-/** A connection must say within this time which session it is for: stops idle connections. */
-const GREETING_TIMEOUT_MS = 10_000;
-/** A peer may be told of a job this much earlier than we are. */
-const EARLY_MS = 30_000;
-/** Connections that wait for their session: stops a flood of them. */
-const EARLY_MAX = 256;
+const DEFAULT_LIMITS = {
+  greetingMs: 10_000,
+  strangers: 1024,
+  earlyMs: 30_000,
+  early: 256,
+};
+export type PeerLimits = typeof DEFAULT_LIMITS;
 const DIAL_RETRY_MS = 100;
 
 /** Connections of one session. Closing it ends both. */
@@ -57,9 +58,11 @@ export class Peers {
   readonly #early = new Set<Arrival>();
   readonly #expected = new Map<string, (arrival: Arrival) => void>();
 
-  constructor(tls: TlsIdentity, id: Uint8Array) {
+  readonly #limits: PeerLimits;
+  constructor(tls: TlsIdentity, id: Uint8Array, limits: Partial<PeerLimits> = {}) {
     this.#tls = tls;
     this.#id = id;
+    this.#limits = { ...DEFAULT_LIMITS, ...limits };
   }
 
   /** Listens for other parties; returns the port. `port` 0 takes any free one. */
@@ -78,7 +81,7 @@ export class Peers {
         rejectUnauthorized: false,
       });
       socket.on('error', () => socket.destroy());
-      socket.setTimeout(GREETING_TIMEOUT_MS, () => socket.destroy());
+      socket.setTimeout(this.#limits.greetingMs, () => socket.destroy());
       socket.once('secure', () => void this.#greet(socket));
     });
     this.#server = server;
@@ -221,7 +224,7 @@ export class Peers {
       expected(arrival);
       return;
     }
-    if (this.#early.size >= EARLY_MAX) {
+    if (this.#early.size >= this.#limits.early) {
       socket.destroy();
       return;
     }
@@ -229,7 +232,7 @@ export class Peers {
     socket.once('close', () => this.#early.delete(arrival));
     setTimeout(() => {
       if (this.#early.delete(arrival)) socket.destroy();
-    }, EARLY_MS).unref();
+    }, this.#limits.earlyMs).unref();
   }
 
   #await(
