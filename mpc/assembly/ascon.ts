@@ -119,3 +119,33 @@ export function asconEnd(
   finish(a, tA, row, i64x2.splat(<i64>maskA));
   finish(b, tB, row, i64x2.splat(<i64>maskB));
 }
+
+/**
+ * Turns rate into plaintext and puts the ciphertext in its place, in the first `length` bytes (1 to 8)
+ * of every word, for one share. `mask` is all ones for the share that absorbs public values, else zero.
+ */
+export function asconAbsorb(
+  rate: usize,
+  ciphertext: usize,
+  plaintext: usize,
+  lanes: i32,
+  length: i32,
+  mask: i32,
+): void {
+  const row = (<usize>lanes) << 3;
+  const part = i64x2.splat(length == 8 ? -1 : ((<i64>1) << ((<i64>length) << 3)) - 1);
+  const absorbs = v128.and(part, i64x2.splat(<i64>mask));
+  for (let at: usize = 0; at < row; at += 16) {
+    const c = v128.and(v128.load(ciphertext + at), absorbs);
+    const r = v128.load(rate + at);
+    v128.store(plaintext + at, v128.and(v128.xor(r, c), part));
+    v128.store(rate + at, v128.or(v128.andnot(r, part), c));
+  }
+}
+
+/** XORs one 64-bit word, given as two halves, into every word of a row. */
+export function xorConstant(row: usize, lanes: i32, low: u32, high: u32): void {
+  const value = i64x2.splat(((<i64>high) << 32) | (<i64>low));
+  const end = row + ((<usize>lanes) << 3);
+  for (; row < end; row += 16) v128.store(row, v128.xor(v128.load(row), value));
+}

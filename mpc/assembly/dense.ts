@@ -17,31 +17,54 @@ export function dense(
   lanes: i32,
 ): void {
   const stride = (<usize>lanes) << 2;
-  const rowBytes = (<usize>inputs) << 2;
   for (let at: usize = 0; at < stride; at += 32) {
-    for (let o = 0; o < outputs; o++) {
-      let low = v128.load32_splat(bias + ((<usize>o) << 2));
-      let high = low;
-      const row = rowBytes * <usize>o;
-      let fromA = xa + at;
-      let fromB = xb + at;
-      for (let i: usize = 0; i < rowBytes; i += 4) {
-        const sum = v128.load32_splat(wSum + row + i);
-        const own = v128.load32_splat(wa + row + i);
-        low = i32x4.add(
-          low,
-          i32x4.add(i32x4.mul(v128.load(fromA), sum), i32x4.mul(v128.load(fromB), own)),
-        );
-        high = i32x4.add(
-          high,
-          i32x4.add(i32x4.mul(v128.load(fromA, 16), sum), i32x4.mul(v128.load(fromB, 16), own)),
-        );
-        fromA += stride;
-        fromB += stride;
-      }
-      const to = out + <usize>o * stride + at;
-      v128.store(to, low);
-      v128.store(to, high, 16);
+    let o = 0;
+    for (; o + 1 < outputs; o += 2) {
+      twoOutputs(xa + at, xb + at, wa, wSum, bias, out + at, inputs, o, o + 1, stride);
     }
+    // An odd last output is computed twice: rare, and the same result.
+    if (o < outputs) twoOutputs(xa + at, xb + at, wa, wSum, bias, out + at, inputs, o, o, stride);
   }
+}
+
+// Two outputs of 8 lanes: every input that is loaded is used for both.
+function twoOutputs(
+  xa: usize,
+  xb: usize,
+  wa: usize,
+  wSum: usize,
+  bias: usize,
+  out: usize,
+  inputs: i32,
+  first: i32,
+  second: i32,
+  stride: usize,
+): void {
+  let low0 = v128.load32_splat(bias + ((<usize>first) << 2));
+  let low1 = v128.load32_splat(bias + ((<usize>second) << 2));
+  let high0 = low0;
+  let high1 = low1;
+  let at = (<usize>(first * inputs)) << 2;
+  const end = at + ((<usize>inputs) << 2);
+  const apart = (<usize>((second - first) * inputs)) << 2;
+  for (; at < end; at += 4) {
+    const aLow = v128.load(xa);
+    const aHigh = v128.load(xa, 16);
+    const bLow = v128.load(xb);
+    const bHigh = v128.load(xb, 16);
+    const sum0 = v128.load32_splat(wSum + at);
+    const own0 = v128.load32_splat(wa + at);
+    low0 = i32x4.add(low0, i32x4.add(i32x4.mul(aLow, sum0), i32x4.mul(bLow, own0)));
+    high0 = i32x4.add(high0, i32x4.add(i32x4.mul(aHigh, sum0), i32x4.mul(bHigh, own0)));
+    const sum1 = v128.load32_splat(wSum + at + apart);
+    const own1 = v128.load32_splat(wa + at + apart);
+    low1 = i32x4.add(low1, i32x4.add(i32x4.mul(aLow, sum1), i32x4.mul(bLow, own1)));
+    high1 = i32x4.add(high1, i32x4.add(i32x4.mul(aHigh, sum1), i32x4.mul(bHigh, own1)));
+    xa += stride;
+    xb += stride;
+  }
+  v128.store(out + <usize>first * stride, low0);
+  v128.store(out + <usize>first * stride, high0, 16);
+  v128.store(out + <usize>second * stride, low1);
+  v128.store(out + <usize>second * stride, high1, 16);
 }

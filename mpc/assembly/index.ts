@@ -1,8 +1,9 @@
 // Kernels of the engine: loops over contiguous buffers, no allocation, no branch on a share's value.
 // Pointers are byte offsets into the module's memory, 16-byte aligned, allocated by the caller.
-export { asconBegin, asconEnd } from './ascon';
+export { asconBegin, asconEnd, asconAbsorb, xorConstant } from './ascon';
+export { chacha12 } from './chacha';
 export { xorBytes, andBytes } from './bits';
-export { planesFromWords, planesFromWords64 } from './transpose';
+export { planesFromWords, planesFromWords64, rowsFromMessages } from './transpose';
 export { dense } from './dense';
 export { addWords, subtractWords, pack24, unpack24 } from './ring';
 export {

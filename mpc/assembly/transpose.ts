@@ -19,6 +19,16 @@ function transposeBlock(): void {
   }
 }
 
+/** rows[w][l] = messages[l][w] for 64-bit words: [lanes][words] becomes [words][lanes]. */
+export function rowsFromMessages(messages: usize, lanes: i32, words: i32, rows: usize): void {
+  for (let l = 0; l < lanes; l++) {
+    for (let w = 0; w < words; w++) {
+      store<u64>(rows + ((<usize>(w * lanes + l)) << 3), load<u64>(messages));
+      messages += 8;
+    }
+  }
+}
+
 /**
  * planes[j * stride + w] = bit j of values[32 w ..], for j < bits and first <= w < last. Values from
  * `count` on are not read: their bits are zero. `stride` counts words.

@@ -4,14 +4,16 @@
  * and plaintext are shared. Five word-ANDs and one round of communication per round of the
  * permutation, by the AND of Araki et al. 2016.
  */
-import { revealCost, reveal, and, andCost, not, sumCosts, type Cost } from './binary.ts';
+import { and, andCost, not, reveal, revealCost, sumCosts, xor, type Cost } from './binary.ts';
 import { row } from './carry.ts';
 import { planeWords } from './roles.ts';
 import { WORD_BYTES } from './ring.ts';
 import type { Session, Shares } from './session.ts';
 
-/** First byte pair of IV: SP 800-232, table 14, as a little-endian word: 0x00001000808c0001. */
-const INITIAL_VALUE = new Uint8Array([0x01, 0x00, 0x8c, 0x80, 0x00, 0x10, 0x00, 0x00]);
+/** SP 800-232, section 4.1: 0x00001000808c0001, as two halves. */
+const INITIAL_VALUE = { low: 0x808c0001, high: 0x00001000 } as const;
+/** Upper half of the state's last word: separates associated data and message. */
+const DOMAIN_SEPARATION_HIGH = 0x80000000;
 const RATE_BYTES = 16;
 const LANE_BYTES = 8;
 const ROWS = 5;
@@ -57,139 +59,118 @@ export async function decrypt(
   messages: SealedMessage[],
   lanes: number,
 ): Promise<Decryption> {
-  const { memory } = session;
+  const { memory, kernels, constantMask } = session;
   const messageBytes = messages[0].ciphertext.length;
   const row8 = lanes * LANE_BYTES;
-  const words = Math.ceil(messageBytes / 8);
-  const plaintext = session.allocateZeros(words * row8);
+  const words = Math.ceil(messageBytes / LANE_BYTES);
+  const plaintext = session.allocate(words * row8);
   const tagDifference = session.allocate(2 * row8);
   const mark = memory.mark();
   const state = session.allocateZeros(ROWS * row8);
-
-  /** Bytes [from, to) of a public field of each message, at the same place of the lane's word. */
-  const gather = (field: (message: SealedMessage) => Uint8Array, from: number, to: number) => {
-    const bytes = new Uint8Array(row8);
-    messages.forEach((message, lane) =>
-      bytes.set(field(message).subarray(from, to), lane * LANE_BYTES),
-    );
-    return bytes;
-  };
-  const fill = (pattern: Uint8Array, at = 0) => {
-    const bytes = new Uint8Array(row8);
-    for (let lane = 0; lane < lanes; lane++) bytes.set(pattern, lane * LANE_BYTES + at);
-    return bytes;
-  };
+  const fields = publicRows(session, messages, lanes);
   const stateRow = (n: number) => row(state, n, row8);
   const addKey = (first: number) => {
-    addRow(session, row(key, 0, row8), stateRow(first), row8);
-    addRow(session, row(key, 1, row8), stateRow(first + 1), row8);
+    xor(session, row(key, 0, row8), stateRow(first), stateRow(first), row8);
+    xor(session, row(key, 1, row8), stateRow(first + 1), stateRow(first + 1), row8);
+  };
+  /** XORs two public rows, or one public word, into the share that absorbs public values. */
+  const addRows = (first: number, rows: number) => {
+    for (const share of ['a', 'b'] as const) {
+      const target = stateRow(first)[share];
+      if (constantMask[share]) kernels.xorBytes(target, rows, target, 2 * row8);
+    }
+  };
+  const addWord = (n: number, low: number, high: number) => {
+    for (const share of ['a', 'b'] as const) {
+      if (constantMask[share]) kernels.xorConstant(stateRow(n)[share], lanes, low, high);
+    }
+  };
+  const pad = (length: number) => {
+    const bit = 1 << ((length & 3) * 8);
+    const upper = (length & 4) !== 0;
+    addWord(length >> 3, upper ? 0 : bit, upper ? bit : 0);
   };
 
   // Initialisation, SP 800-232 section 4.1.1.
-  addPublic(session, stateRow(0), fill(INITIAL_VALUE));
+  addWord(0, INITIAL_VALUE.low, INITIAL_VALUE.high);
   addKey(1);
-  addPublic(
-    session,
-    stateRow(3),
-    gather(({ nonce }) => nonce, 0, 8),
-  );
-  addPublic(
-    session,
-    stateRow(4),
-    gather(({ nonce }) => nonce, 8, 16),
-  );
+  addRows(3, fields.nonce);
   await permute(session, state, lanes, ROUNDS.full);
   addKey(3);
 
   // Associated data: one padded block.
-  const adLength = messages[0].associatedData.length;
-  if (adLength >= RATE_BYTES) throw new RangeError('associated data of one block only');
-  addPublic(
-    session,
-    stateRow(0),
-    gather(({ associatedData }) => associatedData, 0, 8),
-  );
-  addPublic(
-    session,
-    stateRow(1),
-    gather(({ associatedData }) => associatedData, 8, adLength),
-  );
-  addPublic(session, stateRow(adLength >> 3), fill(Uint8Array.of(1), adLength & 7));
+  addRows(0, fields.associatedData);
+  pad(messages[0].associatedData.length);
   await permute(session, state, lanes, ROUNDS.block);
-  addPublic(session, stateRow(4), fill(Uint8Array.of(0x80), 7));
+  addWord(4, 0, DOMAIN_SEPARATION_HIGH);
 
   // Ciphertext: the plaintext is the rate XOR the ciphertext, which then takes the rate's place.
   for (let word = 0; word < words; word++) {
-    const length = Math.min(8, messageBytes - word * 8);
-    const ciphertext = gather((message) => message.ciphertext, word * 8, word * 8 + length);
-    const rate = stateRow(word & 1);
-    const plain = row(plaintext, word, row8);
-    absorbWord(session, rate, plain, ciphertext, length);
-    if (word & 1 && (word + 1) * 8 <= messageBytes) {
+    const length = Math.min(LANE_BYTES, messageBytes - word * LANE_BYTES);
+    for (const share of ['a', 'b'] as const) {
+      kernels.asconAbsorb(
+        stateRow(word & 1)[share],
+        fields.ciphertext + word * row8,
+        row(plaintext, word, row8)[share],
+        lanes,
+        length,
+        constantMask[share],
+      );
+    }
+    if (word & 1 && (word + 1) * LANE_BYTES <= messageBytes) {
       await permute(session, state, lanes, ROUNDS.block);
     }
   }
-  const rest = messageBytes % RATE_BYTES;
-  addPublic(session, stateRow(rest >> 3), fill(Uint8Array.of(1), rest & 7));
+  pad(messageBytes % RATE_BYTES);
 
   // Finalisation.
   addKey(2);
   await permute(session, state, lanes, ROUNDS.full);
   addKey(3);
-  addPublic(
-    session,
-    stateRow(3),
-    gather(({ tag }) => tag, 0, 8),
-  );
-  addPublic(
-    session,
-    stateRow(4),
-    gather(({ tag }) => tag, 8, 16),
-  );
+  addRows(3, fields.tag);
   for (const share of ['a', 'b'] as const) {
-    memory
-      .bytes(tagDifference[share], 2 * row8)
-      .set(memory.bytes(state[share] + 3 * row8, 2 * row8));
+    memory.bytes(tagDifference[share], 2 * row8).set(memory.bytes(stateRow(3)[share], 2 * row8));
   }
   memory.release(mark);
   return { plaintext, tagDifference };
 }
 
-/** plain = rate ^ ciphertext and rate = ciphertext, in the first `length` bytes of each lane. */
-function absorbWord(
-  session: Session,
-  rate: Shares,
-  plain: Shares,
-  ciphertext: Uint8Array,
-  length: number,
-): void {
-  const { memory, constantMask } = session;
-  for (const share of ['a', 'b'] as const) {
-    const rateBytes = memory.bytes(rate[share], ciphertext.length);
-    const plainBytes = memory.bytes(plain[share], ciphertext.length);
-    const absorbs = constantMask[share] !== 0;
-    for (let lane = 0; lane < ciphertext.length; lane += LANE_BYTES) {
-      for (let i = lane; i < lane + length; i++) {
-        const c = absorbs ? ciphertext[i] : 0;
-        plainBytes[i] = rateBytes[i] ^ c;
-        rateBytes[i] = c;
-      }
-    }
-  }
+/** Pointers to the public fields of a batch as rows of 64-bit words, one lane for each message. */
+interface PublicRows {
+  nonce: number;
+  associatedData: number;
+  ciphertext: number;
+  tag: number;
 }
 
-function addRow(session: Session, from: Shares, to: Shares, length: number): void {
-  session.kernels.xorBytes(from.a, to.a, to.a, length);
-  session.kernels.xorBytes(from.b, to.b, to.b, length);
-}
-
-function addPublic(session: Session, to: Shares, bytes: Uint8Array): void {
-  const { memory, constantMask } = session;
-  for (const share of ['a', 'b'] as const) {
-    if (constantMask[share] === 0) continue;
-    const target = memory.bytes(to[share], bytes.length);
-    for (let i = 0; i < bytes.length; i++) target[i] ^= bytes[i];
-  }
+/** @throws RangeError when associated data has more than one block with its padding */
+function publicRows(session: Session, messages: SealedMessage[], lanes: number): PublicRows {
+  const { memory, kernels } = session;
+  const [{ ciphertext, associatedData }] = messages;
+  if (associatedData.length >= RATE_BYTES)
+    throw new RangeError('associated data of one block only');
+  const ciphertextBytes = Math.ceil(ciphertext.length / LANE_BYTES) * LANE_BYTES;
+  const tagAt = 2 * RATE_BYTES + ciphertextBytes;
+  const messageBytes = tagAt + RATE_BYTES;
+  const rows = memory.allocate(lanes * messageBytes);
+  const mark = memory.mark();
+  const packed = memory.allocateZeros(lanes * messageBytes);
+  const bytes = memory.bytes(packed, lanes * messageBytes);
+  messages.forEach((message, lane) => {
+    const at = lane * messageBytes;
+    bytes.set(message.nonce, at);
+    bytes.set(message.associatedData, at + RATE_BYTES);
+    bytes.set(message.ciphertext, at + 2 * RATE_BYTES);
+    bytes.set(message.tag, at + tagAt);
+  });
+  kernels.rowsFromMessages(packed, lanes, messageBytes / LANE_BYTES, rows);
+  memory.release(mark);
+  return {
+    nonce: rows,
+    associatedData: rows + RATE_BYTES * lanes,
+    ciphertext: rows + 2 * RATE_BYTES * lanes,
+    tag: rows + tagAt * lanes,
+  };
 }
 
 async function permute(

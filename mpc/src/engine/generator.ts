@@ -1,57 +1,60 @@
 /**
- * Pseudo-random streams: AES-128 in counter mode (NIST SP 800-38A) from node:crypto, which uses the
- * processor's AES instructions, written straight into kernel memory.
+ * Pseudo-random streams: ChaCha12 with the word layout of RFC 8439 (Bernstein, "ChaCha, a variant of
+ * Salsa20", 2008), made by a kernel straight into memory: 4 times the speed of AES-CTR through
+ * node:crypto and its copies, and no garbage.
  */
-import { createCipheriv, type Cipher } from 'node:crypto';
-import type { Memory } from './memory.ts';
+import type { Kernels, Memory } from './memory.ts';
 
-export const SEED_BYTES = 16;
+export const SEED_BYTES = 32;
 
-/** Bytes made at once: enough to make the call's cost vanish for single heartbeats. */
-const BLOCK_BYTES = 16_384;
-const zeros = Buffer.alloc(1 << 20);
+const STATE_WORDS = 16;
+/** "expand 32-byte k" */
+const CONSTANTS = [0x61707865, 0x3320646e, 0x79622d32, 0x6b206574];
+const KEY_AT = 4;
+const NONCE_AT = 13;
+/** The kernel's unit. */
+const GROUP_BYTES = 256;
+/** Bytes made at once: makes the call's cost vanish for single heartbeats. */
+const BUFFER_BYTES = 16_384;
 
 /**
  * A stream that two parties hold with the same seed. Both take the same lengths in the same order, so
- * both see the same bytes.
+ * both see the same bytes. A stream ends after 256 GiB, far beyond any session.
  */
 export class Generator {
-  readonly #cipher: Cipher;
   readonly #memory: Memory;
+  readonly #kernels: Kernels;
+  readonly #state: number;
   readonly #buffer: number;
-  #offset = BLOCK_BYTES;
+  #offset = BUFFER_BYTES;
 
-  /** @param purpose separates the streams of one seed: 0 to 255 */
+  /** @param purpose separates the streams of one seed: a 32-bit number */
   constructor(memory: Memory, seed: Uint8Array, purpose: number) {
     if (seed.length !== SEED_BYTES) throw new RangeError(`a seed has ${SEED_BYTES} bytes`);
-    const counter = new Uint8Array(16);
-    counter[0] = purpose;
-    this.#cipher = createCipheriv('aes-128-ctr', seed, counter);
     this.#memory = memory;
-    this.#buffer = memory.allocate(BLOCK_BYTES);
+    this.#kernels = memory.kernels;
+    this.#state = memory.allocateZeros(4 * STATE_WORDS);
+    this.#buffer = memory.allocate(BUFFER_BYTES);
+    memory.bytes(this.#state + 4 * KEY_AT, SEED_BYTES).set(seed);
+    const words = memory.words(this.#state, STATE_WORDS);
+    words.set(CONSTANTS);
+    words[NONCE_AT] = purpose;
   }
 
   /** Pointer to the next `length` bytes: valid until the next call, or until a release. */
   take(length: number): number {
-    if (length > BLOCK_BYTES) {
-      const pointer = this.#memory.allocate(length);
-      this.#fill(pointer, length);
+    if (length > BUFFER_BYTES) {
+      const groups = Math.ceil(length / GROUP_BYTES);
+      const pointer = this.#memory.allocate(groups * GROUP_BYTES);
+      this.#kernels.chacha12(this.#state, pointer, groups);
       return pointer;
     }
-    if (this.#offset + length > BLOCK_BYTES) {
-      this.#fill(this.#buffer, BLOCK_BYTES);
+    if (this.#offset + length > BUFFER_BYTES) {
+      this.#kernels.chacha12(this.#state, this.#buffer, BUFFER_BYTES / GROUP_BYTES);
       this.#offset = 0;
     }
     const pointer = this.#buffer + this.#offset;
     this.#offset += (length + 15) & ~15;
     return pointer;
-  }
-
-  #fill(pointer: number, length: number): void {
-    for (let done = 0; done < length; done += zeros.length) {
-      const part = Math.min(zeros.length, length - done);
-      const stream = this.#cipher.update(part === zeros.length ? zeros : zeros.subarray(0, part));
-      this.#memory.bytes(pointer + done, part).set(stream);
-    }
   }
 }

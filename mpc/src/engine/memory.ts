@@ -28,6 +28,17 @@ export interface Kernels {
     tA: number,
     tB: number,
   ): void;
+  asconAbsorb(
+    rate: number,
+    ciphertext: number,
+    plaintext: number,
+    lanes: number,
+    length: number,
+    mask: number,
+  ): void;
+  xorConstant(row: number, lanes: number, low: number, high: number): void;
+  rowsFromMessages(messages: number, lanes: number, words: number, rows: number): void;
+  chacha12(state: number, out: number, groups: number): void;
   xorBytes(x: number, y: number, out: number, length: number): void;
   andBytes(
     xa: number,
