@@ -10,10 +10,16 @@ import { planeWords } from './roles.ts';
 import { WORD_BYTES } from './ring.ts';
 import type { Session, Shares } from './session.ts';
 
-/** SP 800-232, section 4.1: 0x00001000808c0001, as two halves. */
-const INITIAL_VALUE = { low: 0x808c0001, high: 0x00001000 } as const;
-/** Upper half of the state's last word: separates associated data and message. */
-const DOMAIN_SEPARATION_HIGH = 0x80000000;
+/** A 64-bit constant as two halves. */
+interface HalvedWord {
+  low: number;
+  high: number;
+}
+
+/** SP 800-232, section 4.1: 0x00001000808c0001. */
+const INITIAL_VALUE: HalvedWord = { low: 0x808c0001, high: 0x00001000 };
+/** In the state's last word: separates associated data and message. */
+const DOMAIN_SEPARATION: HalvedWord = { low: 0, high: 0x80000000 };
 const RATE_BYTES = 16;
 const LANE_BYTES = 8;
 const ROWS = 5;
@@ -33,19 +39,42 @@ export interface SealedMessage {
   tag: Uint8Array;
 }
 
-const permutationRounds = (messageBytes: number): number =>
-  ROUNDS.full + ROUNDS.block + ROUNDS.block * Math.floor(messageBytes / RATE_BYTES) + ROUNDS.full;
+const blockRounds = (messageBytes: number): number =>
+  ROUNDS.full + ROUNDS.block + ROUNDS.block * Math.floor(messageBytes / RATE_BYTES);
 
-export function decryptCost(messageBytes: number, lanes: number): Cost {
-  const rounds = permutationRounds(messageBytes);
-  return { rounds, bytes: rounds * ROWS * LANE_BYTES * lanes };
-}
+const permutationCost = (rounds: number, lanes: number): Cost => ({
+  rounds,
+  bytes: rounds * ROWS * LANE_BYTES * lanes,
+});
 
+/** Cost of {@link decrypt}. */
+export const decryptCost = (messageBytes: number, lanes: number): Cost =>
+  permutationCost(blockRounds(messageBytes), lanes);
+
+/** A batch whose plaintext is there, and from which its tags follow. */
 export interface Decryption {
   /** [ceil(messageBytes / 8)][lanes] 64-bit words, little-endian; bytes past the end are zero. */
   plaintext: Shares;
-  /** [2][lanes] 64-bit words: computed tag XOR received tag. */
-  tagDifference: Shares;
+  /** [5][lanes] 64-bit words: state before the finalisation. */
+  state: Shares;
+  /** [2][lanes] 64-bit words. */
+  key: Shares;
+  /** Public, [2][lanes] 64-bit words. */
+  tag: number;
+  lanes: number;
+}
+
+/** What the finalisation needs, as bytes outside of a session: the caller wipes them. */
+export interface PendingTags {
+  state: ShareCopies;
+  key: ShareCopies;
+  tag: Uint8Array;
+  lanes: number;
+}
+
+interface ShareCopies {
+  a: Uint8Array;
+  b: Uint8Array;
 }
 
 /**
@@ -59,50 +88,27 @@ export async function decrypt(
   messages: SealedMessage[],
   lanes: number,
 ): Promise<Decryption> {
-  const { memory, kernels, constantMask } = session;
+  const { kernels } = session;
   const messageBytes = messages[0].ciphertext.length;
   const row8 = lanes * LANE_BYTES;
   const words = Math.ceil(messageBytes / LANE_BYTES);
   const plaintext = session.allocate(words * row8);
-  const tagDifference = session.allocate(2 * row8);
-  const mark = memory.mark();
   const state = session.allocateZeros(ROWS * row8);
   const fields = publicRows(session, messages, lanes);
   const stateRow = (n: number) => row(state, n, row8);
-  const addKey = (first: number) => {
-    xor(session, row(key, 0, row8), stateRow(first), stateRow(first), row8);
-    xor(session, row(key, 1, row8), stateRow(first + 1), stateRow(first + 1), row8);
-  };
-  /** XORs two public rows, or one public word, into the share that absorbs public values. */
-  const addRows = (first: number, rows: number) => {
-    for (const share of ['a', 'b'] as const) {
-      const target = stateRow(first)[share];
-      if (constantMask[share]) kernels.xorBytes(target, rows, target, 2 * row8);
-    }
-  };
-  const addWord = (n: number, low: number, high: number) => {
-    for (const share of ['a', 'b'] as const) {
-      if (constantMask[share]) kernels.xorConstant(stateRow(n)[share], lanes, low, high);
-    }
-  };
-  const pad = (length: number) => {
-    const bit = 1 << ((length & 3) * 8);
-    const upper = (length & 4) !== 0;
-    addWord(length >> 3, upper ? 0 : bit, upper ? bit : 0);
-  };
 
   // Initialisation, SP 800-232 section 4.1.1.
-  addWord(0, INITIAL_VALUE.low, INITIAL_VALUE.high);
-  addKey(1);
-  addRows(3, fields.nonce);
+  xorWord(session, stateRow(0), lanes, INITIAL_VALUE);
+  xorRows(session, key, stateRow(1), 2 * row8);
+  xorPublicRows(session, fields.nonce, stateRow(3), 2 * row8);
   await permute(session, state, lanes, ROUNDS.full);
-  addKey(3);
+  xorRows(session, key, stateRow(3), 2 * row8);
 
   // Associated data: one padded block.
-  addRows(0, fields.associatedData);
-  pad(messages[0].associatedData.length);
+  xorPublicRows(session, fields.associatedData, state, 2 * row8);
+  pad(session, state, lanes, messages[0].associatedData.length);
   await permute(session, state, lanes, ROUNDS.block);
-  addWord(4, 0, DOMAIN_SEPARATION_HIGH);
+  xorWord(session, stateRow(4), lanes, DOMAIN_SEPARATION);
 
   // Ciphertext: the plaintext is the rate XOR the ciphertext, which then takes the rate's place.
   for (let word = 0; word < words; word++) {
@@ -114,25 +120,111 @@ export async function decrypt(
         row(plaintext, word, row8)[share],
         lanes,
         length,
-        constantMask[share],
+        session.constantMask[share],
       );
     }
     if (word & 1 && (word + 1) * LANE_BYTES <= messageBytes) {
       await permute(session, state, lanes, ROUNDS.block);
     }
   }
-  pad(messageBytes % RATE_BYTES);
+  pad(session, state, lanes, messageBytes % RATE_BYTES);
+  return { plaintext, state, key, tag: fields.tag, lanes };
+}
 
-  // Finalisation.
-  addKey(2);
+/** Copies what {@link verifyTags} needs, so that it can run in a session of its own. */
+export function pendingTags(session: Session, { state, key, tag, lanes }: Decryption): PendingTags {
+  const row8 = lanes * LANE_BYTES;
+  const copy = (pointer: number, rows: number) =>
+    session.memory.bytes(pointer, rows * row8).slice();
+  return {
+    state: { a: copy(state.a, ROWS), b: copy(state.b, ROWS) },
+    key: { a: copy(key.a, 2), b: copy(key.b, 2) },
+    tag: copy(tag, 2),
+    lanes,
+  };
+}
+
+export function verifyTagsCost(lanes: number): Cost {
+  const plane = planeWords(lanes) * WORD_BYTES;
+  const levels: Cost[] = [];
+  for (let planes = TAG_BITS / 2; planes >= 1; planes /= 2) levels.push(andCost(planes * plane));
+  return sumCosts(permutationCost(ROUNDS.full, lanes), ...levels, revealCost(plane));
+}
+
+/**
+ * Computes the tags and opens one bit for each message, whether its tag is the received one, and nothing
+ * else: an AND tree over the complemented bits of the difference.
+ *
+ * @returns for each lane 1 when the message is authentic, else 0
+ */
+export async function verifyTags(
+  session: Session,
+  { state: states, key: keys, tag, lanes }: PendingTags,
+): Promise<Uint8Array> {
+  const { memory, kernels } = session;
+  const row8 = lanes * LANE_BYTES;
+  const mark = memory.mark();
+  const load = ({ a, b }: ShareCopies): Shares => {
+    const loaded = session.allocate(a.length);
+    memory.bytes(loaded.a, a.length).set(a);
+    memory.bytes(loaded.b, b.length).set(b);
+    return loaded;
+  };
+  const state = load(states);
+  const key = load(keys);
+  const received = memory.allocate(tag.length);
+  memory.bytes(received, tag.length).set(tag);
+
+  xorRows(session, key, row(state, 2, row8), 2 * row8);
   await permute(session, state, lanes, ROUNDS.full);
-  addKey(3);
-  addRows(3, fields.tag);
-  for (const share of ['a', 'b'] as const) {
-    memory.bytes(tagDifference[share], 2 * row8).set(memory.bytes(stateRow(3)[share], 2 * row8));
+  const difference = row(state, 3, row8);
+  xorRows(session, key, difference, 2 * row8);
+  xorPublicRows(session, received, difference, 2 * row8);
+
+  const words = planeWords(lanes);
+  const plane = words * WORD_BYTES;
+  const planes = session.allocate(TAG_BITS * plane);
+  for (let half = 0; half < 2; half++) {
+    const from = row(difference, half, row8);
+    const to = row(planes, half * 64, plane);
+    kernels.planesFromWords64(from.a, lanes, to.a, words);
+    kernels.planesFromWords64(from.b, lanes, to.b, words);
   }
+  not(session, planes, TAG_BITS * plane);
+  for (let half = (TAG_BITS / 2) * plane; half >= plane; half /= 2) {
+    await and(session, [{ x: planes, y: row(planes, 1, half), out: planes }], half);
+  }
+  const bits = await reveal(session, planes, plane);
   memory.release(mark);
-  return { plaintext, tagDifference };
+  return Uint8Array.from({ length: lanes }, (_, lane) => (bits[lane >> 3] >> (lane & 7)) & 1);
+}
+
+/** to ^= from */
+function xorRows(session: Session, from: Shares, to: Shares, length: number): void {
+  xor(session, from, to, to, length);
+}
+
+/** XORs public bytes in memory into shares. */
+function xorPublicRows(session: Session, from: number, to: Shares, length: number): void {
+  const { kernels, constantMask } = session;
+  for (const share of ['a', 'b'] as const) {
+    if (constantMask[share]) kernels.xorBytes(to[share], from, to[share], length);
+  }
+}
+
+/** XORs one public 64-bit word into every lane of a row. */
+function xorWord(session: Session, to: Shares, lanes: number, { low, high }: HalvedWord): void {
+  const { kernels, constantMask } = session;
+  for (const share of ['a', 'b'] as const) {
+    if (constantMask[share]) kernels.xorConstant(to[share], lanes, low, high);
+  }
+}
+
+/** Padding after `length` bytes of a block: a one bit. */
+function pad(session: Session, state: Shares, lanes: number, length: number): void {
+  const bit = 1 << ((length & 3) * 8);
+  const word = (length & 4) === 0 ? { low: bit, high: 0 } : { low: 0, high: bit };
+  xorWord(session, row(state, length >> 3, lanes * LANE_BYTES), lanes, word);
 }
 
 /** Pointers to the public fields of a batch as rows of 64-bit words, one lane for each message. */
@@ -195,42 +287,4 @@ async function permute(
     memory.release(takeMark);
   }
   memory.release(mark);
-}
-
-export function tagCheckCost(lanes: number): Cost {
-  const plane = planeWords(lanes) * WORD_BYTES;
-  const levels: Cost[] = [];
-  for (let planes = TAG_BITS / 2; planes >= 1; planes /= 2) levels.push(andCost(planes * plane));
-  return sumCosts(...levels, revealCost(plane));
-}
-
-/**
- * Opens one bit for each message, whether its tag difference is zero, and nothing else: an AND tree
- * over the complemented bits.
- *
- * @returns for each lane 1 when the message is authentic, else 0
- */
-export async function checkTags(
-  session: Session,
-  tagDifference: Shares,
-  lanes: number,
-): Promise<Uint8Array> {
-  const { memory, kernels } = session;
-  const mark = memory.mark();
-  const words = planeWords(lanes);
-  const plane = words * WORD_BYTES;
-  const planes = session.allocate(TAG_BITS * plane);
-  const row8 = lanes * LANE_BYTES;
-  for (let half = 0; half < 2; half++) {
-    const to = row(planes, half * 64, plane);
-    kernels.planesFromWords64(tagDifference.a + half * row8, lanes, to.a, words);
-    kernels.planesFromWords64(tagDifference.b + half * row8, lanes, to.b, words);
-  }
-  not(session, planes, TAG_BITS * plane);
-  for (let half = (TAG_BITS / 2) * plane; half >= plane; half /= 2) {
-    await and(session, [{ x: planes, y: row(planes, 1, half), out: planes }], half);
-  }
-  const bits = await reveal(session, planes, plane);
-  memory.release(mark);
-  return Uint8Array.from({ length: lanes }, (_, lane) => (bits[lane >> 3] >> (lane & 7)) & 1);
 }

@@ -18,7 +18,7 @@ export interface Channel {
   readonly meter: Meter;
   /**
    * One round: sends `message` to one neighbour and waits for exactly `length` bytes from the other.
-   * `message` is not used after the call returns its promise.
+   * `message` must stay as it is until the promise settles.
    *
    * @throws MozaikError PEER_LOST when a peer is gone or too slow, PEER_PROTOCOL when it sends a
    *   message of another length

@@ -5,16 +5,25 @@
  */
 import { BEAT_SAMPLES, CLASS_SHARE_BYTES, KEY_BYTES, MARGIN_SHARE_BYTES } from '@mozaik/protocol';
 import { parameterCount, type Architecture } from '../model.ts';
-import { argmax, ARGMAX_LANE_MULTIPLE, argmaxCost } from './argmax.ts';
-import { checkTags, decrypt, decryptCost, tagCheckCost, type SealedMessage } from './ascon.ts';
+import { argmax, ARGMAX_LANE_MULTIPLE, argmaxCost, type Winner } from './argmax.ts';
+import {
+  decrypt,
+  decryptCost,
+  pendingTags,
+  verifyTags,
+  verifyTagsCost,
+  type PendingTags,
+  type SealedMessage,
+} from './ascon.ts';
 import { sumCosts, type Cost } from './binary.ts';
 import { row } from './carry.ts';
 import { planeWords } from './roles.ts';
 import { bytesToRing, bytesToRingCost } from './convert.ts';
 import { reluCost, reluTruncate } from './relu.ts';
 import { dense, denseCost, LANE_MULTIPLE, roundUp, WORD_BYTES, type DenseLayer } from './ring.ts';
-import type { PartyIndex } from './channel.ts';
-import type { Session, Shares } from './session.ts';
+import type { Channel, PartyIndex } from './channel.ts';
+import { lockstep } from './lockstep.ts';
+import { Session, SESSION_COST, type Shares } from './session.ts';
 
 /** Heartbeats computed side by side: bounds a session's memory whatever the batch. */
 export const CHUNK_LANES = 1024;
@@ -95,6 +104,20 @@ function laneCount(beats: number): number {
   return lanes % CACHE_CONFLICT_LANES === 0 ? lanes + LANE_MULTIPLE : lanes;
 }
 
+function inferenceCost(
+  index: PartyIndex,
+  { widths, fractionBits }: Architecture,
+  lanes: number,
+): Cost {
+  const costs = [bytesToRingCost(index, BEAT_SAMPLES, lanes)];
+  for (let layer = 1; layer < widths.length; layer++) {
+    costs.push(denseCost(widths[layer], lanes));
+    if (layer < widths.length - 1) costs.push(reluCost(index, widths[layer] * lanes, fractionBits));
+  }
+  const wide = roundUp(lanes, ARGMAX_LANE_MULTIPLE);
+  return sumCosts(...costs, argmaxCost(index, widths[widths.length - 1], wide));
+}
+
 /** Rounds and bytes that party `index` sends for a batch, key agreement of the session left out. */
 export function classifyCost(
   index: PartyIndex,
@@ -104,23 +127,18 @@ export function classifyCost(
   const costs: Cost[] = [];
   for (let done = 0; done < beats; done += CHUNK_LANES) {
     const lanes = laneCount(Math.min(CHUNK_LANES, beats - done));
-    costs.push(
-      decryptCost(BEAT_SAMPLES, lanes),
-      tagCheckCost(lanes),
-      bytesToRingCost(index, BEAT_SAMPLES, lanes),
-    );
-    for (let layer = 1; layer < widths.length; layer++) {
-      costs.push(denseCost(widths[layer], lanes));
-      if (layer < widths.length - 1)
-        costs.push(reluCost(index, widths[layer] * lanes, fractionBits));
-    }
-    costs.push(argmaxCost(index, widths[widths.length - 1], roundUp(lanes, ARGMAX_LANE_MULTIPLE)));
+    const inference = inferenceCost(index, { widths, fractionBits }, lanes);
+    const tags = sumCosts(SESSION_COST, verifyTagsCost(lanes));
+    costs.push(decryptCost(BEAT_SAMPLES, lanes), {
+      rounds: Math.max(inference.rounds, tags.rounds),
+      bytes: inference.bytes + tags.bytes,
+    });
   }
   return sumCosts(...costs);
 }
 
-/** Where the time goes, for reports: called when a phase begins. */
-export type PhaseListener = (phase: 'decrypt' | 'tags' | 'convert' | 'infer' | 'argmax') => void;
+/** Where the time goes, for reports: called when a phase begins. Tags are verified beside the others. */
+export type PhaseListener = (phase: 'decrypt' | 'convert' | 'infer' | 'argmax') => void;
 
 /** Runs the analysis on a batch of any size, in chunks of {@link CHUNK_LANES}. */
 export async function classifyBatch(
@@ -147,36 +165,26 @@ export async function classifyBatch(
 
 async function classifyChunk(
   session: Session,
-  { architecture, layers }: LoadedModel,
+  model: LoadedModel,
   beats: Heartbeat[],
   onPhase: PhaseListener,
   result: ClassificationShares,
   offset: number,
 ): Promise<void> {
-  const { widths, fractionBits } = architecture;
   const lanes = laneCount(beats.length);
   onPhase('decrypt');
   const key = loadKeys(session, beats, lanes);
-  const { plaintext, tagDifference } = await decrypt(session, key, beats, lanes);
-  onPhase('tags');
-  const authentic = await checkTags(session, tagDifference, lanes);
+  const decryption = await decrypt(session, key, beats, lanes);
+  const pending = pendingTags(session, decryption);
+  const [{ top, margin }, authentic] = await lockstep(
+    session.channel,
+    (channel) => infer(session.over(channel), model, decryption.plaintext, lanes, onPhase),
+    (channel) => verifyInOwnSession(channel, pending),
+  );
 
-  onPhase('convert');
-  let x = await bytesToRing(session, plaintext, BEAT_SAMPLES, lanes);
-  onPhase('infer');
-  for (const [n, layer] of layers.entries()) {
-    const z = session.allocate(layer.outputs * lanes * WORD_BYTES);
-    await dense(session, layer, x, z, lanes);
-    const last = n === layers.length - 1;
-    x = last ? z : await reluTruncate(session, z, layer.outputs * lanes, fractionBits);
-  }
-
-  onPhase('argmax');
+  const { widths } = model.architecture;
   const classes = widths[widths.length - 1];
   const wide = roundUp(lanes, ARGMAX_LANE_MULTIPLE);
-  const logits = padRows(session, x, classes, lanes, wide);
-  const { top, margin } = await argmax(session, logits, classes, wide);
-
   const plane = planeWords(wide) * WORD_BYTES;
   for (const [share, target] of [
     ['a', 'first'],
@@ -195,6 +203,47 @@ async function classifyChunk(
       result.class[target].set([word, word >> 8], at * CLASS_SHARE_BYTES);
       const value = margins[lane];
       result.margin[target].set([value, value >> 8, value >> 16], at * MARGIN_SHARE_BYTES);
+    }
+  }
+}
+
+/** Conversion, all layers, arg-max. */
+async function infer(
+  session: Session,
+  { architecture, layers }: LoadedModel,
+  plaintext: Shares,
+  lanes: number,
+  onPhase: PhaseListener,
+): Promise<Winner> {
+  const { widths, fractionBits } = architecture;
+  onPhase('convert');
+  let x = await bytesToRing(session, plaintext, BEAT_SAMPLES, lanes);
+  onPhase('infer');
+  for (const [n, layer] of layers.entries()) {
+    const z = session.allocate(layer.outputs * lanes * WORD_BYTES);
+    await dense(session, layer, x, z, lanes);
+    const last = n === layers.length - 1;
+    x = last ? z : await reluTruncate(session, z, layer.outputs * lanes, fractionBits);
+  }
+  onPhase('argmax');
+  const classes = widths[widths.length - 1];
+  const wide = roundUp(lanes, ARGMAX_LANE_MULTIPLE);
+  return argmax(session, padRows(session, x, classes, lanes, wide), classes, wide);
+}
+
+/** A session of its own has its own memory, so that neither flow disturbs the other's. */
+async function verifyInOwnSession(channel: Channel, pending: PendingTags): Promise<Uint8Array> {
+  try {
+    const session = await Session.open(channel);
+    try {
+      return await verifyTags(session, pending);
+    } finally {
+      session.close();
+    }
+  } finally {
+    for (const { a, b } of [pending.state, pending.key]) {
+      a.fill(0);
+      b.fill(0);
     }
   }
 }

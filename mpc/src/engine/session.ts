@@ -32,6 +32,9 @@ interface GeneratorPair {
   next: Generator;
 }
 
+/** Cost of {@link Session.open}. */
+export const SESSION_COST = { rounds: 1, bytes: SEED_BYTES } as const;
+
 export class Session {
   readonly index: PartyIndex;
   readonly channel: Channel;
@@ -43,22 +46,21 @@ export class Session {
   /** For masks that exactly two parties know. */
   readonly pair: GeneratorPair;
 
-  private constructor(channel: Channel, ownSeed: Uint8Array, nextSeed: Uint8Array) {
+  private constructor(
+    channel: Channel,
+    { memory, zero, pair }: Pick<Session, 'memory' | 'zero' | 'pair'>,
+  ) {
     this.channel = channel;
     this.index = channel.index;
-    this.memory = new Memory();
-    this.kernels = this.memory.kernels;
+    this.memory = memory;
+    this.kernels = memory.kernels;
     this.constantMask = { a: this.index === 0 ? -1 : 0, b: this.index === 2 ? -1 : 0 };
-    const generators = (purpose: number): GeneratorPair => ({
-      own: new Generator(this.memory, ownSeed, purpose),
-      next: new Generator(this.memory, nextSeed, purpose),
-    });
-    this.zero = generators(PURPOSE.zero);
-    this.pair = generators(PURPOSE.pair);
+    this.zero = zero;
+    this.pair = pair;
   }
 
   /**
-   * Agrees on fresh pairwise seeds: one round, 16 bytes per party.
+   * Agrees on fresh pairwise seeds: one round, 32 bytes per party.
    * @param random source of this party's seed; a test may inject one
    */
   static async open(
@@ -67,7 +69,21 @@ export class Session {
   ): Promise<Session> {
     const ownSeed = random(SEED_BYTES);
     const nextSeed = await channel.rotate('previous', ownSeed, SEED_BYTES);
-    return new Session(channel, ownSeed, nextSeed);
+    const memory = new Memory();
+    const generators = (purpose: number): GeneratorPair => ({
+      own: new Generator(memory, ownSeed, purpose),
+      next: new Generator(memory, nextSeed, purpose),
+    });
+    return new Session(channel, {
+      memory,
+      zero: generators(PURPOSE.zero),
+      pair: generators(PURPOSE.pair),
+    });
+  }
+
+  /** The same session over another channel, such as a part of its own in `lockstep`. */
+  over(channel: Channel): Session {
+    return new Session(channel, this);
   }
 
   /** One round on buffers in memory: sends `length` bytes at `from`, fills `to`. */
