@@ -160,6 +160,29 @@ describe('failures', () => {
     expect(await jobsOf(world, hash)).toMatchObject([{ state: 'failed', code, attempt: 1 }]);
   });
 
+  test('jobs are listed by pages, oldest first', async () => {
+    const world = await startWorld(FAST);
+    await storeSamples(world, [1]);
+    const hash = await giveConsent(world, consentOf({ mode: 'once' }));
+    let job = await runningJob(world, hash);
+    const attempts = [job.job];
+    for (let n = 0; n < 2; n++) {
+      await report(world, job.job, 'PEER_LOST');
+      job = await nextJob(world, hash, job);
+      attempts.push(job.job);
+    }
+    const list = async (query: string) =>
+      (await call(world.backend, world.user, `GET /v1/jobs${query}`)).json['jobs'] as {
+        job: string;
+      }[];
+    const ids = async (query: string) => (await list(query)).map((entry) => entry.job);
+    expect(await ids('')).toEqual(attempts);
+    expect(await ids(`?consent=${hash}&after=${attempts[0]}`)).toEqual(attempts.slice(1));
+    expect(await ids(`?after=${attempts[2]}`)).toEqual([]);
+    const unknown = await call(world.backend, world.user, `GET /v1/jobs?after=${'00'.repeat(16)}`);
+    expect(unknown.json['code']).toBe('NOT_FOUND');
+  });
+
   test('an unknown code is refused', async () => {
     const { world, first } = await oneOff();
     expect((await report(world, first.job, 'SOMETHING')).json['code']).toBe('REQUEST_INVALID');
