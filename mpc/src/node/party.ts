@@ -106,7 +106,8 @@ export class Party {
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#timer);
-    for (const { abort } of this.#running.values()) abort.abort();
+    const stopped = new MozaikError('UNAVAILABLE', 'the party is stopped');
+    for (const { abort } of this.#running.values()) abort.abort(stopped);
     this.#workplace.models.wipe();
     await this.#mqtt?.endAsync(true);
     await this.#workplace.peers.close();
@@ -150,12 +151,12 @@ export class Party {
   #onRevocation(payload: Buffer): void {
     try {
       const { value, signer } = verify(REVOCATION, new Uint8Array(payload));
-      this.#workplace.revocations.add(value.consent, signer);
-      const consent = toHex(value.consent);
-      for (const [job, running] of this.#running) {
-        if (running.consent === consent) {
+      const { revocations } = this.#workplace;
+      revocations.add(value.consent, signer);
+      for (const [job, { consent, abort }] of this.#running) {
+        if (consent && !abort.signal.aborted && revocations.has(consent.hash, consent.user)) {
           this.#log({ event: 'revoked', job });
-          running.abort.abort();
+          abort.abort(new MozaikError('CONSENT_REVOKED'));
         }
       }
     } catch (error) {

@@ -18,12 +18,17 @@ import { tlsFingerprint, type TlsIdentity } from './tls-identity.ts';
 
 const GREETING_BYTES = JOB_ID_BYTES + ID_BYTES;
 const DEFAULT_LIMITS = {
+  /** A connection must say within this time which session it is for, ms: stops idle and slow ones. */
   greetingMs: 10_000,
+  /** Connections that have not said it yet. Of more, the oldest goes: a flood keeps nobody out. */
   strangers: 1024,
+  /** A peer may be told of a job this much earlier than we are, ms. */
   earlyMs: 30_000,
+  /** Connections that wait for their session. Of more, the oldest goes, as above. */
   early: 256,
 };
 export type PeerLimits = typeof DEFAULT_LIMITS;
+
 const DIAL_RETRY_MS = 100;
 
 /** Connections of one session. Closing it ends both. */
@@ -53,12 +58,14 @@ interface Arrival {
 export class Peers {
   readonly #tls: TlsIdentity;
   readonly #id: Uint8Array;
+  readonly #limits: PeerLimits;
   #server: Server | undefined;
+  /** Connections that have not greeted yet. */
+  readonly #strangers = new Set<TLSSocket>();
   /** Connections that came before their session, and sessions that wait for theirs. */
   readonly #early = new Set<Arrival>();
   readonly #expected = new Map<string, (arrival: Arrival) => void>();
 
-  readonly #limits: PeerLimits;
   constructor(tls: TlsIdentity, id: Uint8Array, limits: Partial<PeerLimits> = {}) {
     this.#tls = tls;
     this.#id = id;
@@ -81,27 +88,28 @@ export class Peers {
         rejectUnauthorized: false,
       });
       socket.on('error', () => socket.destroy());
-      socket.setTimeout(this.#limits.greetingMs, () => socket.destroy());
-      socket.once('secure', () => void this.#greet(socket));
+      this.#admit(socket);
     });
-    this.#server = server;
     await new Promise<void>((resolve, reject) => {
       server.once('error', (cause) =>
         reject(new MozaikError('UNAVAILABLE', `cannot listen on ${host}:${port}`, { cause })),
       );
       server.listen(port, host, resolve);
     });
+    this.#server = server;
     const address = server.address();
     return typeof address === 'object' && address ? address.port : port;
   }
 
+  /** Stops listening and ends every connection that is not part of a session. */
   async close(): Promise<void> {
-    for (const { socket } of this.#early) socket.destroy();
-    this.#early.clear();
-    await new Promise<void>((resolve) => {
+    const closed = new Promise<void>((resolve) => {
       if (this.#server) this.#server.close(() => resolve());
       else resolve();
     });
+    for (const socket of this.#strangers) socket.destroy();
+    for (const { socket } of this.#early) socket.destroy();
+    await closed;
   }
 
   /**
@@ -112,12 +120,14 @@ export class Peers {
     const { index, parties, timeoutMs, signal } = request;
     const next = parties[(index + 1) % 3];
     const previous = parties[(index + 2) % 3];
+    // When one neighbour fails, we give up the other one at once.
+    const attempt = new AbortController();
+    const either = { ...request, signal: AbortSignal.any([signal, attempt.signal]) };
     const sockets: TLSSocket[] = [];
-    const stop = () => sockets.forEach((socket) => socket.destroy());
     try {
       const [outgoing, incoming] = await Promise.all([
-        this.#dial(next, request, sockets),
-        this.#await(previous, request, sockets),
+        this.#dial(next, either, sockets),
+        this.#await(previous, either, sockets),
       ]);
       const links = {
         next: new Link(outgoing, timeoutMs),
@@ -141,7 +151,8 @@ export class Peers {
         },
       };
     } catch (error) {
-      stop();
+      attempt.abort();
+      for (const socket of sockets) socket.destroy();
       throw error;
     }
   }
@@ -152,7 +163,7 @@ export class Peers {
     sockets: TLSSocket[],
   ): Promise<TLSSocket> {
     const deadline = Date.now() + timeoutMs;
-    for (;;) {
+    while (!signal.aborted) {
       try {
         const socket = await this.#dialOnce(party, deadline - Date.now(), signal);
         sockets.push(socket);
@@ -160,10 +171,11 @@ export class Peers {
         return socket;
       } catch (error) {
         const lost = error instanceof MozaikError && error.code === 'PEER_LOST';
-        if (!lost || signal.aborted || Date.now() + DIAL_RETRY_MS >= deadline) throw error;
+        if (!lost || Date.now() + DIAL_RETRY_MS >= deadline) throw error;
         await new Promise((resolve) => setTimeout(resolve, DIAL_RETRY_MS));
       }
     }
+    throw new MozaikError('PEER_LOST', 'the session was given up');
   }
 
   #dialOnce(party: PartyDescriptor, timeoutMs: number, signal: AbortSignal): Promise<TLSSocket> {
@@ -205,6 +217,21 @@ export class Peers {
     });
   }
 
+  /** Gives a new connection a limited time to greet. */
+  #admit(socket: TLSSocket): void {
+    dropOldest(this.#strangers, this.#limits.strangers, (oldest) => oldest.destroy());
+    this.#strangers.add(socket);
+    const timer = setTimeout(() => socket.destroy(), this.#limits.greetingMs);
+    const settle = () => {
+      clearTimeout(timer);
+      this.#strangers.delete(socket);
+    };
+    socket.once('close', settle);
+    socket.once('secure', () => {
+      this.#greet(socket).then(settle, () => socket.destroy());
+    });
+  }
+
   /** Reads job id and party id from a new connection and hands it to its session. */
   async #greet(socket: TLSSocket): Promise<void> {
     const fingerprint = peerFingerprint(socket);
@@ -213,7 +240,6 @@ export class Peers {
       socket.destroy();
       return;
     }
-    socket.setTimeout(0);
     const arrival: Arrival = {
       session: sessionKey(greeting.subarray(0, JOB_ID_BYTES), greeting.subarray(JOB_ID_BYTES)),
       socket,
@@ -224,10 +250,7 @@ export class Peers {
       expected(arrival);
       return;
     }
-    if (this.#early.size >= this.#limits.early) {
-      socket.destroy();
-      return;
-    }
+    dropOldest(this.#early, this.#limits.early, (oldest) => oldest.socket.destroy());
     this.#early.add(arrival);
     socket.once('close', () => this.#early.delete(arrival));
     setTimeout(() => {
@@ -259,6 +282,7 @@ export class Peers {
           socket.destroy();
         }
       };
+      if (signal.aborted) return lost();
       signal.addEventListener('abort', lost);
       this.#expected.set(key, accept);
       for (const early of [...this.#early].filter(({ session }) => session === key)) {
@@ -285,6 +309,14 @@ class LinkChannel implements Channel {
     this.#links[direction].send(message);
     return this.#links[direction === 'next' ? 'previous' : 'next'].receive(length);
   }
+}
+
+/** Makes room for one more in a set of at most `max`. */
+function dropOldest<T>(set: Set<T>, max: number, drop: (oldest: T) => void): void {
+  if (set.size < max) return;
+  const [oldest] = set;
+  set.delete(oldest);
+  drop(oldest);
 }
 
 const sessionKey = (job: Uint8Array, party: Uint8Array): string => `${toHex(job)}/${toHex(party)}`;

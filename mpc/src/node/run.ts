@@ -41,8 +41,10 @@ export interface Workplace {
 
 /** A job that runs; `consent` is known once it has been verified. */
 export interface RunningJob {
+  /** Ends the job; the reason is the error that it ends with. */
   abort: AbortController;
-  consent?: string;
+  /** Hash of the consent, and id of the user who gave it. */
+  consent?: { hash: Uint8Array; user: Uint8Array };
 }
 
 export interface JobReport {
@@ -71,7 +73,7 @@ export async function runJob(
   if (toHex(job.job) !== id) throw new MozaikError('CONSENT_MISMATCH', 'the job has another id');
   const signedConsent = await backend.consent(job.consent);
   const { consent, index } = checkConsent(signedConsent, job, me, descriptor.hash, now());
-  running.consent = toHex(consent.hash);
+  running.consent = { hash: consent.hash, user: consent.value.user };
   if (revocations.has(consent.hash, consent.value.user)) throw new MozaikError('CONSENT_REVOKED');
   const [parties, model, envelopes, sealedKey] = await Promise.all([
     pinnedParties(workplace, consent.value, index),
@@ -83,7 +85,7 @@ export async function runJob(
   const { firstEpoch, epochCount } = consent.value;
   const share = openKeyShare(keys.seal, consent.hash, me, index, epochCount, sealedKey);
   try {
-    if (signal.aborted) throw new MozaikError('CONSENT_REVOKED');
+    signal.throwIfAborted();
     const { peerTimeoutMs: timeoutMs } = workplace;
     const peers = await workplace.peers.connect({
       job: job.job,
@@ -99,22 +101,30 @@ export async function runJob(
       await agree(channel, hash('mozaik/agreement/1', jobHash(job), signedConsent, inputs));
       const phases = new Phases();
       const result = await compute(channel, model, samples, share, firstEpoch, phases);
-      peers.finish();
       const phasesUs = phases.end();
       const statistics: RunStatistics = {
         rounds: channel.meter.rounds,
         bytesSent: channel.meter.bytesSent,
         durationUs: Math.round((performance.now() - started) * 1000),
       };
-      if (signal.aborted) throw new MozaikError('CONSENT_REVOKED');
-      const sealed = sealShares(keys, job, consent.value, index, result);
+      let sealed: Uint8Array;
+      try {
+        peers.finish();
+        signal.throwIfAborted();
+        sealed = sealShares(keys, job, consent.value, index, result);
+      } finally {
+        for (const { first, second } of [result.class, result.margin]) {
+          first.fill(0);
+          second.fill(0);
+        }
+      }
       await backend.deliver(job.job, sealed, statistics);
       return { samples: samples.length, statistics, phasesUs };
     } finally {
       peers.close();
     }
   } catch (error) {
-    throw signal.aborted ? new MozaikError('CONSENT_REVOKED') : error;
+    throw signal.aborted ? signal.reason : error;
   } finally {
     share.first.wipe();
     share.second.wipe();
@@ -176,7 +186,7 @@ async function compute(
   }
 }
 
-/** Signs and seals this party's shares to the user, and wipes them. */
+/** Signs and seals this party's shares to the user. */
 function sealShares(
   keys: PartyKeys,
   job: Job,
@@ -184,7 +194,7 @@ function sealShares(
   index: PartyIndex,
   shares: ClassificationShares,
 ): Uint8Array {
-  const sealed = sealResult(
+  return sealResult(
     {
       v: 1,
       job: jobHash(job),
@@ -201,9 +211,4 @@ function sealShares(
     keys.identity,
     consent.resultKey,
   );
-  for (const { first, second } of [shares.class, shares.margin]) {
-    first.fill(0);
-    second.fill(0);
-  }
-  return sealed;
 }

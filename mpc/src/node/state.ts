@@ -2,7 +2,7 @@
  * What a party keeps on disk: its identity, sealing key and TLS key, in one file of mode 0600, and the
  * revocations that it has seen. Key shares, samples and results never touch the disk.
  */
-import { X509Certificate } from 'node:crypto';
+import { createPrivateKey, randomBytes, X509Certificate } from 'node:crypto';
 import {
   appendFileSync,
   existsSync,
@@ -25,7 +25,6 @@ import {
   type Identity,
   type SealKeys,
 } from '@mozaik/protocol';
-import { randomBytes } from 'node:crypto';
 import { createTlsIdentity, tlsFingerprint, type TlsIdentity } from './tls-identity.ts';
 
 const KEYS_FILE = 'party-keys.json';
@@ -70,11 +69,13 @@ export async function loadPartyKeys(folder: string): Promise<PartyKeys> {
   try {
     const stored = JSON.parse(readFileSync(file, 'utf8')) as KeysFile;
     if (stored.format !== 'mozaik-party-keys' || stored.version !== 1) throw new TypeError();
+    const certificate = new X509Certificate(stored.tls.certificate);
+    if (!certificate.checkPrivateKey(createPrivateKey(stored.tls.key))) throw new TypeError();
     return {
       identity: createIdentity(fromHex(stored.identitySeed, IDENTITY_SEED_BYTES)),
       seal: createSealKeys(fromHex(stored.sealSeed, SEAL_SEED_BYTES)),
       tls: stored.tls,
-      tlsFingerprint: tlsFingerprint(new X509Certificate(stored.tls.certificate)),
+      tlsFingerprint: tlsFingerprint(certificate),
     };
   } catch {
     // The cause may quote the file: it is not passed on.
@@ -100,7 +101,8 @@ export class Revocations {
     const line = `${toHex(consent)} ${toHex(user)}`;
     if (this.#seen.has(line) || this.#seen.size >= REVOCATIONS_MAX) return;
     this.#seen.add(line);
-    appendFileSync(this.#file, `${line}\n`, { mode: 0o600, flush: true });
+    // Led by its newline, so that what a crash cut short does not swallow the next one.
+    appendFileSync(this.#file, `\n${line}`, { mode: 0o600, flush: true });
   }
 
   /** Whether this user, the consent's own, has revoked it. */
