@@ -73,12 +73,14 @@ export class Publisher {
   private readonly capacity: number;
   private readonly maxInFlight: number;
 
-  // The queue is a ring of slots. MQTT's packet id is the slot's number plus one, so that it is the
-  // same whenever a sample is sent again and differs between all samples that are kept.
+  // The queue is a ring of slots. A sample keeps its MQTT packet id when it is sent again. Ids go round
+  // all 65,535, so that a late second PUBACK cannot acknowledge the next sample in the same slot.
   private readonly envelopes: Uint8Array;
   private readonly state: Uint8Array;
   private readonly sentBefore: Uint8Array;
   private readonly strikes: Uint8Array;
+  private readonly packetIds: Uint16Array;
+  private lastPacketId = 0;
   private head = 0;
   /** Slots from the head on, including those that are done behind one that is not. */
   private used = 0;
@@ -116,6 +118,7 @@ export class Publisher {
     this.state = new Uint8Array(this.capacity);
     this.sentBefore = new Uint8Array(this.capacity);
     this.strikes = new Uint8Array(this.capacity);
+    this.packetIds = new Uint16Array(this.capacity);
   }
 
   /** Samples that are kept because the broker has not acknowledged them. */
@@ -214,8 +217,23 @@ export class Publisher {
     this.state[slot] = WAITING;
     this.sentBefore[slot] = sentBefore;
     this.strikes[slot] = 0;
+    do {
+      this.lastPacketId = this.lastPacketId === 65535 ? 1 : this.lastPacketId + 1;
+    } while (this.slotOf(this.lastPacketId) >= 0);
+    this.packetIds[slot] = this.lastPacketId;
     this.used++;
     this.live++;
+  }
+
+  /** The slot of the kept sample with this packet id, or -1. */
+  private slotOf(packetId: number): number {
+    for (let i = 0; i < this.used; i++) {
+      const slot = (this.head + i) % this.capacity;
+      if (this.packetIds[slot] === packetId && this.state[slot] !== DONE) {
+        return slot;
+      }
+    }
+    return -1;
   }
 
   private envelope(slot: number): Uint8Array {
@@ -244,7 +262,7 @@ export class Publisher {
           this.pump();
         },
         onPublished: (packetId) => {
-          this.acknowledge(packetId - 1);
+          this.acknowledge(this.slotOf(packetId));
         },
         onClosed: (reason, byPeer) => {
           this.lost(reason, byPeer);
@@ -286,6 +304,8 @@ export class Publisher {
     this.strikes[slot]++;
     if (this.strikes[slot] === STRIKES) {
       this.state[slot] = POSTPONED;
+      // The next sample is another question: several suspects in a row must not add up their pauses.
+      this.failures = 0;
     } else if (this.strikes[slot] > STRIKES) {
       this.release(slot);
       if (this.options.onRejected !== undefined) {
@@ -318,7 +338,7 @@ export class Publisher {
   }
 
   private acknowledge(slot: number): void {
-    if (slot >= this.capacity || this.state[slot] !== SENT) {
+    if (slot < 0 || this.state[slot] !== SENT) {
       return;
     }
     const sequence = getU32(this.envelope(slot), SEQUENCE_AT);
@@ -369,7 +389,7 @@ export class Publisher {
         this.state[slot] = SENT;
         this.sentBefore[slot] = 1;
         this.inFlight++;
-        this.client.publish(this.topic, this.envelope(slot), slot + 1, again);
+        this.client.publish(this.topic, this.envelope(slot), this.packetIds[slot], again);
       }
     }
   }

@@ -379,6 +379,38 @@ describe('the publisher', () => {
     expect(publisher.pending()).toBe(1);
   });
 
+  test('a late second acknowledgement does not vouch for a later sample', () => {
+    const { publisher, acknowledged, last } = start({ capacity: 1 });
+    last().accept();
+    publisher.offer(envelope(1));
+    const [first] = last().publications;
+    last().acknowledge(first);
+    publisher.offer(envelope(2));
+    last().acknowledge(first);
+    expect(acknowledged).toEqual([1]);
+    expect(publisher.pending()).toBe(1);
+    last().acknowledge(last().publications[1]);
+    expect(acknowledged).toEqual([1, 2]);
+  });
+
+  test('several suspects in a row do not add up their pauses', () => {
+    const { publisher, pass, last, connections } = start({ capacity: 8 });
+    for (let n = 0; n < 4; n++) publisher.offer(envelope(n));
+    let longest = 0;
+    for (let cut = 0; cut < 15; cut++) {
+      const opened = connections.length;
+      last().accept();
+      last().cut();
+      let waited = 0;
+      while (connections.length === opened) {
+        pass(100);
+        waited += 100;
+      }
+      longest = Math.max(longest, waited);
+    }
+    expect(longest).toBeLessThan(MIN_BACKOFF_MS * 2 ** 5);
+  });
+
   test('shows neither password nor options', () => {
     const { publisher } = start({ username: 'me', password: 'sesame' });
     expect(inspect(publisher, { depth: 9 }) + JSON.stringify(publisher)).not.toContain('sesame');
