@@ -34,12 +34,14 @@ export function hexBytes(length: number): Schema<Uint8Array> {
   };
 }
 
-/** The map `required`, or the same map with the fields of `optional` as well. */
-function withOptional<R, O>(required: Schema<R>, both: Schema<R & O>, field: string) {
-  return (value: unknown, path: string): R & Partial<O> =>
-    typeof value === 'object' && value !== null && Object.hasOwn(value, field)
-      ? both(value, path)
-      : (required(value, path) as R & Partial<O>);
+/** A map with the fields `fields`, and `code`, when it is there. */
+function withOptionalCode<F extends Record<string, Schema<unknown>>>(fields: F) {
+  const without = struct(fields);
+  const having = struct({ ...fields, code: text(NAME_MAX) });
+  return (value: unknown, path: string): Infer<typeof without> & { code?: string } =>
+    typeof value === 'object' && value !== null && Object.hasOwn(value, 'code')
+      ? (having(value, path))
+      : without(value, path);
 }
 
 export const challengeAnswer = struct({
@@ -92,11 +94,7 @@ const jobFields = {
   samples: integer(0, JOB_MAX_SAMPLES),
 };
 /** A job in a list. `code` says why it failed; a newer backend may know codes that we do not. */
-export const jobEntry = withOptional(
-  struct(jobFields),
-  struct({ ...jobFields, code: text(NAME_MAX) }),
-  'code',
-);
+export const jobEntry = withOptionalCode(jobFields);
 export type JobEntry = Infer<typeof jobEntry>;
 export const jobsAnswer = struct({ jobs: list(jobEntry, 0, LIST_MAX) });
 

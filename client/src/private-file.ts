@@ -59,6 +59,17 @@ export async function readPrivate(path: string): Promise<Uint8Array | undefined>
   }
 }
 
+/** Appends to a file, which is made when it does not exist, and flushes. */
+export async function appendPrivate(path: string, data: Uint8Array): Promise<void> {
+  const file = await open(path, 'a', OWNER_ONLY_FILE);
+  try {
+    await file.appendFile(data);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
 /** Writes a file, in place of the one that may be there. */
 export async function replacePrivate(path: string, data: Uint8Array): Promise<void> {
   await writeAside(path, data, (aside) => rename(aside, path));

@@ -336,7 +336,7 @@ describe('watching', () => {
 
 describe('jobs that were seen', () => {
   test('are remembered by the next process; a damaged file is said to be one', async () => {
-    const path = join(root, 'again.json');
+    const path = join(root, 'again.log');
     const job = fromHex('ab'.repeat(16), 16);
     const seen = await SeenJobs.open(path);
     expect(seen.has(job)).toBe(false);
@@ -344,8 +344,14 @@ describe('jobs that were seen', () => {
     expect((await SeenJobs.open(path)).has(job)).toBe(true);
     await chmod(path, 0o644);
     expect(await codeOf(() => SeenJobs.open(path))).toBe('INPUT_FILE');
-    await writeFile(path, '{"v":1,"jobs":["x"]}');
     await chmod(path, 0o600);
+    await writeFile(path, `${'ab'.repeat(16)}\n${'cd'.repeat(5)}`);
+    const torn = await SeenJobs.open(path);
+    expect(torn.has(job)).toBe(true);
+    const later = fromHex('ef'.repeat(16), 16);
+    await torn.add(later);
+    expect((await SeenJobs.open(path)).has(later)).toBe(true);
+    await writeFile(path, `x\n${'ab'.repeat(16)}\n`);
     expect(await codeOf(() => SeenJobs.open(path))).toBe('STATE_CORRUPT');
   });
 });

@@ -22,12 +22,14 @@ export async function codeOf(run: () => unknown): Promise<string> {
 /** Waits until `condition` holds; after `timeoutMs` the test fails with `what`. */
 export async function until(
   condition: () => boolean | Promise<boolean>,
-  what: string,
+  what: string | (() => string),
   timeoutMs = 15_000,
 ): Promise<void> {
   const deadline = performance.now() + timeoutMs;
   while (!(await condition())) {
-    if (performance.now() > deadline) throw new Error(`waited in vain: ${what}`);
+    if (performance.now() > deadline) {
+      throw new Error(`waited in vain: ${typeof what === 'string' ? what : what()}`);
+    }
     await sleep(10);
   }
 }

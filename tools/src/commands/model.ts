@@ -3,7 +3,7 @@ import path from 'node:path';
 import { createProviderFile, dealModel, loadProvider, pinFile, pinsInFolder } from '@mozaik/client';
 import { PARTY_COUNT, toHex } from '@mozaik/protocol';
 import type { Command } from 'commander';
-import { AAMI_CLASSES, CLASS_NAMES, isAnomaly, readAnnotatedRecord } from '../ecg/index.ts';
+import { AAMI_CLASSES, CLASS_NAMES, readAnnotatedRecord } from '../ecg/index.ts';
 import { loadPersons, personFrom, type Person } from '../model/dataset.ts';
 import {
   evaluate,
@@ -13,7 +13,7 @@ import {
   type Figures,
   type TrainProgress,
 } from '../model/index.ts';
-import { SHIPPED_MODEL } from '../stack/household.ts';
+import { MODEL_LABELS, SHIPPED_MODEL } from '../stack/household.ts';
 import {
   agentDir,
   agentOptions,
@@ -177,12 +177,6 @@ interface DealOptions extends AgentOptions {
   descriptor?: string[];
 }
 
-/** What the classes of every model file mean. */
-const LABELS = {
-  classes: AAMI_CLASSES.map((label) => CLASS_NAMES[label]),
-  anomalies: AAMI_CLASSES.flatMap((label, index) => (isAnomaly(label) ? [index] : [])),
-};
-
 function dealCommand(model: Command): void {
   const command = model
     .command('deal')
@@ -204,7 +198,7 @@ function dealCommand(model: Command): void {
     for (const descriptor of options.descriptor ?? []) await pinFile(pins, descriptor);
     const parties = await chooseParties(pins, options.parties);
     const api = await openApi(options, provider, 'provider');
-    const dealt = toHex(await dealModel(api, pins, model, LABELS, parties));
+    const dealt = toHex(await dealModel(api, pins, model, MODEL_LABELS, parties));
     print(options.json, { model: dealt, name: model.name, provider: toHex(provider.id) }, [
       `${model.name} is dealt to ${counted(PARTY_COUNT, 'party', 'parties')} as ${dealt}`,
     ]);

@@ -1,11 +1,9 @@
 import { existsSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { Party, type PartyConfig, type PartyEvent } from '@mozaik/mpc';
+import { loadPartyKeys, Party, type PartyConfig, type PartyEvent } from '@mozaik/mpc';
 import { integer, MozaikError, struct, text, toHex, verifyParty } from '@mozaik/protocol';
 import type { Command } from 'commander';
-// The package does not export it: only those who keep a party's folder may touch its keys.
-import { loadPartyKeys } from '../../../mpc/src/node/state.ts';
 import { aborted, untilInterrupted } from '../up/interrupt.ts';
 import { readConfig } from './config-file.ts';
 import { jsonOption } from './options.ts';

@@ -18,7 +18,7 @@ import {
   verifyConsent,
 } from '@mozaik/protocol';
 import { AAMI_CLASSES, beatsFromRecord, beatsFromSynthesiser, type Beat } from '../ecg/index.ts';
-import { deviceToken, openDevices, openHousehold, type Household } from '../stack/household.ts';
+import { deviceToken, openBoards, openHousehold, type Household } from '../stack/household.ts';
 import { startStack, type StackEvent } from '../stack/stack.ts';
 
 export interface DemoOptions {
@@ -43,8 +43,8 @@ export interface DemoBeat {
   label: string;
   latencyMs?: number;
   result?: BeatResult;
-  /** Whether class and margin equal the plaintext twin's. */
-  agrees?: boolean;
+  /** What the plaintext twin says. */
+  twin: { classIndex: number; margin: number };
 }
 
 export interface DemoReport {
@@ -94,7 +94,7 @@ async function runIn(dataDir: string, options: DemoOptions): Promise<DemoReport>
   try {
     const household = await openHousehold(stack, dataDir, modelFile);
     onProgress(`the user pins three parties; the provider dealt model ${household.model.name}`);
-    const devices = await openDevices(household.userDir, boards);
+    const devices = await openBoards(household.userDir, boards);
     const collected = new Map<string, DemoBeat & { published: number }>();
     const jobs = new Set<string>();
     const watcher = new JobWatcher({
@@ -143,14 +143,14 @@ const beatKey = (device: Uint8Array, sequence: number): string => `${toHex(devic
 
 /** The first thing that went wrong, for waits to end early and with its reason. */
 class Trouble {
-  #first: unknown;
+  #first: Error | undefined;
 
   report(error: unknown): void {
-    this.#first ??= error;
+    this.#first ??= error instanceof Error ? error : new Error(String(error));
   }
 
   check(): void {
-    if (this.#first !== undefined) throw this.#first;
+    if (this.#first) throw this.#first;
   }
 }
 
@@ -220,15 +220,7 @@ async function replay(
         time,
         label,
         published,
-        get agrees() {
-          const { result } = this;
-          if (!result) return false;
-          return (
-            result.authentic &&
-            result.classIndex === twin.class &&
-            result.margin === twin.margin / scale
-          );
-        },
+        twin: { classIndex: twin.class, margin: twin.margin / scale },
       });
       await sleep(1000 / rate);
     }
@@ -291,6 +283,12 @@ async function views({ api, user }: Household, device: Device, jobs: Set<string>
   throw new MozaikError('NOT_FOUND', 'the first heartbeat is in no job');
 }
 
+/** Whether the joint computation gave what the plaintext twin gives. */
+const agrees = ({ result, twin }: DemoBeat): boolean =>
+  result?.authentic === true &&
+  result.classIndex === twin.classIndex &&
+  result.margin === twin.margin;
+
 /** The one line of JSON that a program reads. */
 export function demoSummary({ beats, rounds, megabytesPerParty }: DemoReport) {
   const authentic = beats.flatMap(({ result }) => (result?.authentic ? [result] : []));
@@ -305,7 +303,7 @@ export function demoSummary({ beats, rounds, megabytesPerParty }: DemoReport) {
     classified: authentic.length,
     failed: beats.length - authentic.length,
     anomalies: authentic.filter(({ anomaly }) => anomaly).length,
-    agreement: beats.filter(({ agrees }) => agrees).length / beats.length,
+    agreement: beats.filter(agrees).length / beats.length,
     accuracy: right.length / beats.length,
     latencyMs: { p50: percentile(0.5), p95: percentile(0.95) },
     rounds,

@@ -19,6 +19,7 @@ import {
   pinsInFolder,
   saveDevice,
   type Device,
+  type Labels,
   type Pins,
   type User,
 } from '@mozaik/client';
@@ -72,17 +73,27 @@ export async function openHousehold(
   return { user, userDir, api, pins, parties, model, modelHash };
 }
 
-/** The user's first `count` devices, made where missing. */
-export async function openDevices(userDir: string, count: number): Promise<Device[]> {
-  const devices = await loadDevices(userDir);
-  devices.sort((x, y) => x.name.localeCompare(y.name, 'en', { numeric: true }));
-  while (devices.length < count) {
-    const device = createDevice(`board ${devices.length + 1}`);
-    await saveDevice(userDir, device);
-    devices.push(device);
+/** The user's devices "board 1" to "board `count`", made where missing. */
+export async function openBoards(userDir: string, count: number): Promise<Device[]> {
+  const held = await loadDevices(userDir);
+  const boards: Device[] = [];
+  for (let n = 1; n <= count; n++) {
+    const name = `board ${n}`;
+    let board = held.find((device) => device.name === name);
+    if (board === undefined) {
+      board = createDevice(name);
+      await saveDevice(userDir, board);
+    }
+    boards.push(board);
   }
-  return devices.slice(0, count);
+  return boards;
 }
+
+/** What the outputs of a heartbeat model are called. */
+export const MODEL_LABELS: Labels = {
+  classes: AAMI_CLASSES.map((label) => CLASS_NAMES[label]),
+  anomalies: AAMI_CLASSES.flatMap((label, index) => (isAnomaly(label) ? [index] : [])),
+};
 
 async function loadOrCreate<T>(
   file: string,
@@ -113,11 +124,7 @@ async function dealOnce(
   if (existsSync(record)) return fromHex((await readFile(record, 'utf8')).trim(), HASH_BYTES);
 
   const api = new Api({ url: stack.httpUrl, audience: stack.audience, identity, role: 'provider' });
-  const labels = {
-    classes: AAMI_CLASSES.map((label) => CLASS_NAMES[label]),
-    anomalies: AAMI_CLASSES.flatMap((label, index) => (isAnomaly(label) ? [index] : [])),
-  };
-  const hash = await dealModel(api, pins, model, labels, parties);
+  const hash = await dealModel(api, pins, model, MODEL_LABELS, parties);
   await writeFile(`${record}.new`, `${toHex(hash)}\n`);
   await rename(`${record}.new`, record);
   return hash;

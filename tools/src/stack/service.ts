@@ -8,6 +8,9 @@ const READY_TIMEOUT_MS = 30_000;
 /** A service that has not ended this long after it was asked to is killed, ms. */
 const STOP_TIMEOUT_MS = 5_000;
 
+/** A line that names an error, among those of a stack trace. */
+const SAYS_ERROR = /^\w*(Error|[A-Z]{2,})\b.*:/;
+
 export interface ServiceOptions {
   /** For messages: "backend", "party 1". */
   name: string;
@@ -19,6 +22,8 @@ export interface ServiceOptions {
   isReady: (line: Record<string, unknown>) => boolean;
   /** Called for each line, the ready one included. */
   onLine?: (line: Record<string, unknown>) => void;
+  /** Ends the start of the service early. */
+  signal?: AbortSignal;
   /** Called when the process ends without having been asked to. */
   onExit?: (reason: string) => void;
 }
@@ -35,7 +40,7 @@ export interface Service {
  * Starts a service and waits until it is ready. It ends with this process, however that ends: the
  * service notices that its channel to us is gone.
  *
- * @throws MozaikError UNAVAILABLE with the last line of its error output
+ * @throws MozaikError UNAVAILABLE with the line of its error output that says most
  */
 export async function startService(options: ServiceOptions): Promise<Service> {
   const { name, entry, env, isReady, onLine, onExit } = options;
@@ -43,22 +48,25 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     env: { ...process.env, ...env },
     execArgv: ['--import', import.meta.resolve('tsx')],
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    // A Ctrl-C at the terminal is for us alone, who end the services in order.
+    detached: true,
   });
-  let lastError = '';
+  let complaint = '';
   let stopping = false;
   createInterface({ input: child.stderr! }).on('line', (line) => {
-    if (line.trim() !== '') lastError = line;
+    if (complaint === '' || (!SAYS_ERROR.test(complaint) && line.trim() !== '')) complaint = line;
   });
 
   const exited = new Promise<void>((resolve) => child.once('close', () => resolve()));
   const reason = (code: number | null, signal: string | null) =>
-    `${name} ended with ${signal ?? `code ${code}`}${lastError ? `: ${lastError}` : ''}`;
+    `${name} ended with ${signal ?? `code ${code}`}${complaint ? `: ${complaint}` : ''}`;
 
   const ready = await new Promise<Record<string, unknown>>((resolve, reject) => {
     const timer = setTimeout(() => {
       child.kill('SIGKILL');
       reject(new MozaikError('UNAVAILABLE', `${name} was not ready in ${READY_TIMEOUT_MS} ms`));
     }, READY_TIMEOUT_MS);
+    options.signal?.addEventListener('abort', () => child.kill('SIGKILL'));
     child.once('close', (code, signal) => {
       clearTimeout(timer);
       reject(new MozaikError('UNAVAILABLE', reason(code, signal)));

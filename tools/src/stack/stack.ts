@@ -46,7 +46,7 @@ export async function startStack({ dataDir, onEvent, jobs }: StackOptions): Prom
 
   const partyDir = (index: number) => path.join(dataDir, `party-${index + 1}`);
 
-  const startBackend = async () => {
+  const startBackend = async (signal?: AbortSignal) => {
     const options: BackendOptions = {
       dataDir: path.join(dataDir, 'backend'),
       audience,
@@ -62,11 +62,12 @@ export async function startStack({ dataDir, onEvent, jobs }: StackOptions): Prom
       env: { MOZAIK_BACKEND: JSON.stringify(options) },
       isReady: ({ ready }) => ready === true,
       onExit: onExit('backend'),
+      ...(signal && { signal }),
     });
     emit({ kind: 'ready', name: service.name });
     return service;
   };
-  const startParty = async (index: number) => {
+  const startParty = async (index: number, signal?: AbortSignal) => {
     const name = `party ${index + 1}`;
     const config: PartyConfig = {
       dataDir: partyDir(index),
@@ -85,22 +86,30 @@ export async function startStack({ dataDir, onEvent, jobs }: StackOptions): Prom
       isReady: ({ event }) => event === 'connected',
       onLine: (event) => emit({ kind: 'party', index, event: event as unknown as PartyEvent }),
       onExit: onExit(name),
+      ...(signal && { signal }),
     });
     emit({ kind: 'ready', name });
     return service;
   };
 
-  const outcomes = await Promise.allSettled([
-    startBackend(),
-    ...partyPorts.map((_, index) => startParty(index)),
-  ]);
-  const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+  // When one cannot start, the others are not waited for.
+  const giveUp = new AbortController();
+  let failure: Error | undefined;
+  const starting = [startBackend(giveUp.signal)];
+  starting.push(...partyPorts.map((_, index) => startParty(index, giveUp.signal)));
+  for (const service of starting) {
+    service.catch((reason: Error) => {
+      failure ??= reason;
+      giveUp.abort();
+    });
+  }
+  const outcomes = await Promise.allSettled(starting);
   const started = outcomes.flatMap((outcome) =>
     outcome.status === 'fulfilled' ? [outcome.value] : [],
   );
-  if (failed) {
+  if (failure) {
     await Promise.all(started.map((service) => service.stop()));
-    throw failed.reason;
+    throw failure;
   }
   const [backend, ...parties] = started;
   const stack: Stack = {

@@ -2,7 +2,7 @@
 import { randomInt } from 'node:crypto';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createDevice, loadDevices, saveDevice, type Device } from '@mozaik/client';
+import type { Device } from '@mozaik/client';
 import { runSensor } from '@mozaik/firmware/node';
 import { MozaikError, toHex } from '@mozaik/protocol';
 import { beatsFromRecord, beatsFromSynthesiser } from '../ecg/index.ts';
@@ -17,22 +17,6 @@ const SUPRAVENTRICULAR = 0.08;
 const QUEUE = 1024;
 /** Longest wait, at the end, for heartbeats to be stored. */
 const FLUSH_MS = 1_000;
-
-/** The user's devices "board 1" to "board `count`", made where missing. */
-export async function openBoards(userDir: string, count: number): Promise<Device[]> {
-  const held = await loadDevices(userDir);
-  const boards: Device[] = [];
-  for (let n = 1; n <= count; n++) {
-    const name = `board ${n}`;
-    let board = held.find((device) => device.name === name);
-    if (board === undefined) {
-      board = createDevice(name);
-      await saveDevice(userDir, board);
-    }
-    boards.push(board);
-  }
-  return boards;
-}
 
 /** The heartbeats of a record. @throws MozaikError INPUT_FILE when it cannot be read or has none */
 export async function recordedWindows(dir: string, name: string): Promise<Uint8Array[]> {

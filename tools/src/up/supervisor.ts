@@ -65,7 +65,7 @@ export class Supervisor {
     while (!this.#stopping.signal.aborted) {
       try {
         await sleep(RESTART_DELAY_MS, undefined, { signal: this.#stopping.signal });
-        
+        await this.stack.restart(which);
         this.#say(`${name} is back`);
         return;
       } catch (error) {

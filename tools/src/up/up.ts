@@ -2,11 +2,11 @@
 import path from 'node:path';
 import { JobWatcher, SeenJobs } from '@mozaik/client';
 import { MozaikError, toHex } from '@mozaik/protocol';
-import { openHousehold, type Household } from '../stack/household.ts';
+import { openHousehold, type Household, openBoards } from '../stack/household.ts';
 import { stackSettings } from '../stack/settings.ts';
 import type { Stack } from '../stack/stack.ts';
 import { checkPorts } from './addresses.ts';
-import { endlessWindows, openBoards, recordedWindows, runBoard } from './boards.ts';
+import { endlessWindows, recordedWindows, runBoard } from './boards.ts';
 import { activeConsents, consentKeeper } from './consents.ts';
 import { aborted, untilInterrupted } from './interrupt.ts';
 import { lockFolder } from './lock.ts';
