@@ -40,7 +40,7 @@ function withOptionalCode<F extends Record<string, Schema<unknown>>>(fields: F) 
   const having = struct({ ...fields, code: text(NAME_MAX) });
   return (value: unknown, path: string): Infer<typeof without> & { code?: string } =>
     typeof value === 'object' && value !== null && Object.hasOwn(value, 'code')
-      ? (having(value, path))
+      ? having(value, path)
       : without(value, path);
 }
 
