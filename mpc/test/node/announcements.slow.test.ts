@@ -113,16 +113,15 @@ describe('announcements', () => {
     await until(() => failures().length === 5, 'the others are refused');
     expect(failures().map(({ code }) => code)).toEqual(Array(5).fill('UNAVAILABLE'));
     await until(() => fetched() === JOBS_MAX, 'those that run are fetched');
-    await until(
-      () => gateway.seen.filter((line) => line.endsWith('/failure')).length === 5,
-      'the backend is told',
-    );
+    const told = () => gateway.seen.filter((line) => line.endsWith('/failure')).length;
+    await until(() => told() === 5, 'the backend is told');
     release();
     await until(() => failures().length === JOBS_MAX + 5, 'all have ended');
-    await until(async () => {
-      await announce(newJob());
-      return fetched() > JOBS_MAX;
-    }, 'there is room again');
+    // A job makes room when the backend has been told of it.
+    await until(() => told() === JOBS_MAX + 5, 'the backend is told of all');
+    await sleep(50);
+    await announce(newJob());
+    await until(() => fetched() === JOBS_MAX + 1, 'there is room again');
   });
 });
 
