@@ -3,8 +3,17 @@
 export { asconBegin, asconEnd, asconAbsorb, xorConstant } from './ascon';
 export { chacha12 } from './chacha';
 export { xorBytes, andBytes } from './bits';
+export {
+  copyXor,
+  permutation,
+  maskUnits,
+  pickUnits,
+  gateResidue,
+  isProduct,
+} from './gate-check';
 export { planesFromWords, planesFromWords64, rowsFromMessages } from './transpose';
 export { dense } from './dense';
+export { rowsTimesVectors, combineRows } from './dense-check';
 export { addWords, subtractWords, pack24, unpack24 } from './ring';
 export {
   bytesHolder,

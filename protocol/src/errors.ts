@@ -165,6 +165,13 @@ export const ERRORS = {
     advice:
       'The job was stopped and is not retried; check the versions and the honesty of the peer.',
   },
+  PEER_CHEATED: {
+    tier: 'peer',
+    status: 502,
+    title: 'The verification of the joint computation failed: a party deviated from the protocol.',
+    advice:
+      'Nothing of the data was opened. The job was stopped and is not retried; find out which party runs altered software.',
+  },
   TAG_MISMATCH: {
     tier: 'record',
     status: 422,

@@ -8,6 +8,7 @@ import { and, andCost, not, reveal, revealCost, sumCosts, xor, type Cost } from 
 import { row } from './carry.ts';
 import { planeWords } from './roles.ts';
 import { WORD_BYTES } from './ring.ts';
+import type { GateLog } from './gate-log.ts';
 import type { Session, Shares } from './session.ts';
 
 /** A 64-bit constant as two halves. */
@@ -265,6 +266,16 @@ function publicRows(session: Session, messages: SealedMessage[], lanes: number):
   };
 }
 
+/** Gate i of the S-box is (not x_i) x_(i+1) on whole rows; `asconBegin` leaves its operands in the state. */
+function recordGates(log: GateLog, state: Shares, products: Shares, lanes: number): void {
+  const length = lanes * LANE_BYTES;
+  for (let i = 0; i < ROWS; i++) {
+    const x = row(state, i, length);
+    const y = row(state, (i + 1) % ROWS, length);
+    log.record(x, y, row(products, i, length), length, true);
+  }
+}
+
 async function permute(
   session: Session,
   state: Shares,
@@ -283,6 +294,7 @@ async function permute(
     const zeroB = zero.next.take(length);
     kernels.asconBegin(state.a, state.b, lanes, constant, maskA, maskB, zeroA, zeroB, own);
     await session.exchange('previous', own, length, received);
+    if (session.log) recordGates(session.log, state, { a: own, b: received }, lanes);
     kernels.asconEnd(state.a, state.b, lanes, maskA, maskB, own, received);
     memory.release(takeMark);
   }

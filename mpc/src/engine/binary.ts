@@ -43,6 +43,10 @@ export async function and(session: Session, gates: AndGate[], length: number): P
     kernels.andBytes(x.a, x.b, y.a, y.b, zeroA + at, zeroB + at, send + at, length);
   });
   await session.exchange('previous', send, total, receive);
+  gates.forEach(({ x, y }, i) => {
+    const at = i * length;
+    session.log?.record(x, y, { a: send + at, b: receive + at }, length);
+  });
   gates.forEach(({ out }, i) => {
     memory.bytes(out.a, length).set(memory.bytes(send + i * length, length));
     memory.bytes(out.b, length).set(memory.bytes(receive + i * length, length));

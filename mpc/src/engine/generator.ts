@@ -41,14 +41,17 @@ export class Generator {
     words[NONCE_AT] = purpose;
   }
 
+  /** Allocates the next `length` bytes. */
+  fill(length: number): number {
+    const groups = Math.ceil(length / GROUP_BYTES);
+    const pointer = this.#memory.allocate(groups * GROUP_BYTES);
+    this.#kernels.chacha12(this.#state, pointer, groups);
+    return pointer;
+  }
+
   /** Pointer to the next `length` bytes: valid until the next call, or until a release. */
   take(length: number): number {
-    if (length > BUFFER_BYTES) {
-      const groups = Math.ceil(length / GROUP_BYTES);
-      const pointer = this.#memory.allocate(groups * GROUP_BYTES);
-      this.#kernels.chacha12(this.#state, pointer, groups);
-      return pointer;
-    }
+    if (length > BUFFER_BYTES) return this.fill(length);
     if (this.#offset + length > BUFFER_BYTES) {
       this.#kernels.chacha12(this.#state, this.#buffer, BUFFER_BYTES / GROUP_BYTES);
       this.#offset = 0;

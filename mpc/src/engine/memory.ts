@@ -8,6 +8,23 @@ import { readFileSync } from 'node:fs';
 export interface Kernels {
   memory: WebAssembly.Memory;
   heapBase: WebAssembly.Global;
+  copyXor(from: number, to: number, length: number, mask: number): void;
+  permutation(random: number, count: number, out: number): void;
+  maskUnits(x: number, a: number, order: number, out: number, count: number): void;
+  pickUnits(a: number, order: number, out: number, count: number): void;
+  gateResidue(
+    z: number,
+    sigma: number,
+    rho: number,
+    a: number,
+    b: number,
+    c: number,
+    order: number,
+    mask: number,
+    out: number,
+    count: number,
+  ): void;
+  isProduct(a: number, b: number, c: number, count: number): number;
   asconBegin(
     a: number,
     b: number,
@@ -123,6 +140,17 @@ export interface Kernels {
     r: number,
     acc: number,
   ): void;
+  rowsTimesVectors(
+    rows: number,
+    count: number,
+    lanes: number,
+    vectors: number,
+    vectorCount: number,
+    vectorStride: number,
+    out: number,
+    outStride: number,
+  ): void;
+  combineRows(weights: number, rows: number, count: number, width: number, out: number): void;
 }
 
 const PAGE_BYTES = 65_536;

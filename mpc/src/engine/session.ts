@@ -5,7 +5,9 @@
 import { randomBytes } from 'node:crypto';
 import type { Channel, Direction, PartyIndex } from './channel.ts';
 import { Generator, SEED_BYTES } from './generator.ts';
+import type { GateLog } from './gate-log.ts';
 import { Memory, type Kernels } from './memory.ts';
+import type { Transcript } from './transcript.ts';
 
 /** Pointers to a party's two shares of a value or of a row of values. */
 export interface Shares {
@@ -21,7 +23,7 @@ export interface ConstantMask {
   b: number;
 }
 
-const PURPOSE = { zero: 0, pair: 1 } as const;
+const PURPOSE = { zero: 0, pair: 1, triple: 2 } as const;
 
 /**
  * Randomness shared with the two neighbours: generator i is known to parties i - 1 and i. `own` is
@@ -45,10 +47,16 @@ export class Session {
   readonly zero: GeneratorPair;
   /** For masks that exactly two parties know. */
   readonly pair: GeneratorPair;
+  /** For random shares of triples: share i is known to parties i - 1 and i. */
+  readonly triple: GeneratorPair;
+  /** Where gates are recorded for verification; absent in the semi-honest protocol. */
+  log: GateLog | undefined;
+  /** Notes what a neighbour must hold too, to be compared later; absent in the semi-honest protocol. */
+  transcript: Transcript | undefined;
 
   private constructor(
     channel: Channel,
-    { memory, zero, pair }: Pick<Session, 'memory' | 'zero' | 'pair'>,
+    { memory, zero, pair, triple }: Pick<Session, 'memory' | 'zero' | 'pair' | 'triple'>,
   ) {
     this.channel = channel;
     this.index = channel.index;
@@ -57,6 +65,7 @@ export class Session {
     this.constantMask = { a: this.index === 0 ? -1 : 0, b: this.index === 2 ? -1 : 0 };
     this.zero = zero;
     this.pair = pair;
+    this.triple = triple;
   }
 
   /**
@@ -78,6 +87,7 @@ export class Session {
       memory,
       zero: generators(PURPOSE.zero),
       pair: generators(PURPOSE.pair),
+      triple: generators(PURPOSE.triple),
     });
   }
 
@@ -97,6 +107,11 @@ export class Session {
     const message = this.memory.bytes(from, length);
     const received = await this.channel.rotate(direction, message, toLength);
     this.memory.bytes(to, toLength).set(received);
+  }
+
+  /** Notes bytes that the neighbour in this direction must hold too. */
+  agree(neighbour: Direction, pointer: number, length: number): void {
+    this.transcript?.add(neighbour, this.memory.bytes(pointer, length));
   }
 
   /** Allocates two shares of `length` bytes each. */

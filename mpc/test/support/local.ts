@@ -16,7 +16,7 @@ export function localChannels(): [Channel, Channel, Channel] {
         const step = direction === 'next' ? 1 : 2;
         const to = `${index}>${(index + step) % 3}`;
         const from = `${(index + 3 - step) % 3}>${index}`;
-        const copy = message.slice();
+        const copy = Uint8Array.from(message);
         meter.rounds++;
         meter.bytesSent += message.length;
         const wake = waiting.get(to);
