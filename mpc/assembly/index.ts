@@ -12,6 +12,7 @@ export {
   isProduct,
 } from './gate-check';
 export { planesFromWords, planesFromWords64, rowsFromMessages } from './transpose';
+export { planesFromBytes, wordsFromPlanes, negate24 } from './planes';
 export { dense } from './dense';
 export { rowsTimesVectors, combineRows } from './dense-check';
 export { addWords, subtractWords, pack24, unpack24 } from './ring';

@@ -151,6 +151,22 @@ export interface Kernels {
     outStride: number,
   ): void;
   combineRows(weights: number, rows: number, count: number, width: number, out: number): void;
+  planesFromBytes(
+    words: number,
+    samples: number,
+    lanes: number,
+    planes: number,
+    stride: number,
+  ): void;
+  wordsFromPlanes(
+    planes: number,
+    stride: number,
+    bits: number,
+    first: number,
+    last: number,
+    values: number,
+  ): void;
+  negate24(x: number, out: number, count: number): void;
 }
 
 const PAGE_BYTES = 65_536;
