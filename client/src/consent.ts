@@ -16,6 +16,8 @@ import {
   toHex,
   verifyConsent,
   type Consent,
+  PROTOCOLS,
+  type Adversary,
 } from '@mozaik/protocol';
 import type { Api } from './api.ts';
 import { epochKeys, type Device } from './device.ts';
@@ -47,6 +49,8 @@ export interface ConsentRequest {
   parties: Uint8Array[];
   /** Hash of the model descriptor. */
   model: Uint8Array;
+  /** What the protocol must withstand; by default a malicious party. */
+  adversary?: Adversary;
   /** By default a minute ago, for clocks that are behind. */
   notBefore?: number;
   /** By default a day from now (`once`) or a day after `to` (`streaming`). */
@@ -112,7 +116,7 @@ export async function prepareConsent(
     stream,
     kind: KIND_ECG_BEAT,
     analysis: 'classify-heartbeat',
-    protocol: 'replicated3-semi-honest',
+    protocol: PROTOCOLS[request.adversary ?? 'malicious'],
     parties: parties.map(({ value, hash }) => ({ id: value.party, descriptor: hash })),
     model: model.hash,
     resultKey: user.resultKeys.publicKey,

@@ -3,14 +3,7 @@
 export { asconBegin, asconEnd, asconAbsorb, xorConstant } from './ascon';
 export { chacha12 } from './chacha';
 export { xorBytes, andBytes } from './bits';
-export {
-  copyXor,
-  permutation,
-  maskUnits,
-  pickUnits,
-  gateResidue,
-  isProduct,
-} from './gate-check';
+export { copyXor, permutation, maskUnits, pickUnits, gateResidue, isProduct } from './gate-check';
 export { planesFromWords, planesFromWords64, rowsFromMessages } from './transpose';
 export { planesFromBytes, wordsFromPlanes, negate24 } from './planes';
 export { dense } from './dense';

@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { AsconAead128 } from '@mozaik/firmware';
+import { ADVERSARIES } from '@mozaik/protocol';
 import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -155,7 +156,7 @@ function reconstruct(parties: ClassificationShares[], n: number) {
   return { class: Math.log2(bits), margin: (margin << 8) >> 8 };
 }
 
-describe('the whole analysis', () => {
+describe.each(ADVERSARIES)('the whole analysis, secure against a %s party', (adversary) => {
   const run = async (model: FixedModel, beats: number, tampered: number[] = []) => {
     const keys = [0, 1].map(() => new Uint8Array(randomBytes(16)));
     const keyShares = keys.map(shareBytes);
@@ -171,7 +172,7 @@ describe('the whole analysis', () => {
         const key = keyShares[n % 2];
         return { ...message, key: { first: key[index], second: key[second] } };
       });
-      return classifyBatch(session, loaded, input);
+      return classifyBatch(session, loaded, input, adversary);
     });
     plain.forEach((beat, n) => {
       if (tampered.includes(n)) {
@@ -184,15 +185,16 @@ describe('the whole analysis', () => {
         expect(reconstruct(results, n)).toEqual(classify(model, beat));
       }
     });
-    meters.forEach(({ rounds, bytesSent }, i) => {
-      expect({ rounds, bytes: bytesSent }).toEqual(classifyCost(i as PartyIndex, model, beats));
+    meters.forEach((meter, i) => {
+      const { rounds, bytes } = classifyCost(i as PartyIndex, model, beats, adversary);
+      expect({ rounds: meter.rounds, bytes: meter.bytesSent }).toEqual({ rounds, bytes });
     });
     return meters;
   };
 
   test('equals the plaintext twin, one beat', async () => {
     const [meter] = await run(randomModel([187, 50, 50, 50, 50, 5], 8), 1);
-    expect(meter.rounds).toBeLessThanOrEqual(170);
+    expect(meter.rounds).toBeLessThanOrEqual(adversary === 'malicious' ? 400 : 170);
   });
 
   test('equals the plaintext twin, a batch with tampered beats', async () => {
@@ -204,13 +206,12 @@ describe('the whole analysis', () => {
     await run(randomModel([187, 3, 17, 16], 12), 9);
   });
 
-  test('traffic per heartbeat stays under 12 KB and rounds do not depend on the batch', () => {
+  test('traffic per heartbeat stays within its limit', () => {
+    const limit = { malicious: 110_000, 'semi-honest': 12_000 }[adversary];
     const model = randomModel([187, 50, 50, 50, 50, 5], 8);
     for (const index of [0, 1, 2] as const) {
-      expect(classifyCost(index, model, CHUNK_LANES).bytes / CHUNK_LANES).toBeLessThan(12_000);
-      expect(classifyCost(index, model, CHUNK_LANES).rounds).toBe(
-        classifyCost(index, model, 1).rounds,
-      );
+      const { bytes } = classifyCost(index, model, CHUNK_LANES, adversary);
+      expect(bytes / CHUNK_LANES).toBeLessThan(limit);
     }
   });
 });

@@ -2,6 +2,7 @@
  * Consent: what a user allows, to whom, over which data, until when. Signed by the user. Its hash is
  * part of every sealed share, job and result that belongs to it.
  */
+import { PROTOCOLS } from './adversary.ts';
 import { equalBytes, compareBytes } from './bytes.ts';
 import { KIND_ECG_BEAT } from './envelope.ts';
 import { MozaikError } from './errors.ts';
@@ -33,7 +34,7 @@ const schema = struct({
   kind: oneOf(KIND_ECG_BEAT),
   analysis: oneOf('classify-heartbeat'),
   /** Protocol that the user accepts, adversary included. */
-  protocol: oneOf('replicated3-semi-honest'),
+  protocol: oneOf(...Object.values(PROTOCOLS)),
   /** The three parties in ascending order of id, which is also their order in the protocol. */
   parties: list(
     struct({

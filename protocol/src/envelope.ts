@@ -63,6 +63,14 @@ function isWhole(value: number, max: number): boolean {
   return value >= 0 && value <= max && Math.floor(value) === value;
 }
 
+/** Writes `value` big-endian into `out[at .. at + bytes)`. */
+function putInteger(out: Uint8Array, at: number, bytes: number, value: number): void {
+  for (let i = at + bytes - 1; i >= at; i--) {
+    out[i] = value % 256;
+    value = Math.floor(value / 256);
+  }
+}
+
 /**
  * Writes a header into `out[0 .. HEADER_BYTES)`.
  *
@@ -80,27 +88,13 @@ export function writeHeader(out: Uint8Array, header: EnvelopeHeader): void {
   ) {
     throw new Error('envelope header: a field is out of range');
   }
-  const timeHigh = Math.floor(header.time / 4294967296);
-  const timeLow = header.time % 4294967296;
   out[0] = ENVELOPE_VERSION;
   out[1] = header.suite;
   out[2] = header.kind;
   out[3] = 0;
-  out[4] = header.epoch >>> 24;
-  out[5] = header.epoch >>> 16;
-  out[6] = header.epoch >>> 8;
-  out[7] = header.epoch;
-  out[8] = timeHigh >>> 8;
-  out[9] = timeHigh;
-  out[10] = timeLow >>> 24;
-  out[11] = timeLow >>> 16;
-  out[12] = timeLow >>> 8;
-  out[13] = timeLow;
-  out[14] = header.stream >>> 8;
-  out[15] = header.stream;
-  out[16] = header.sequence >>> 24;
-  out[17] = header.sequence >>> 16;
-  out[18] = header.sequence >>> 8;
-  out[19] = header.sequence;
+  putInteger(out, 4, 4, header.epoch);
+  putInteger(out, 8, 6, header.time);
+  putInteger(out, 14, 2, header.stream);
+  putInteger(out, 16, 4, header.sequence);
   out.set(header.boot, 20);
 }

@@ -1,3 +1,4 @@
+export * from './adversary.ts';
 export * from './bytes.ts';
 export * from './canonical.ts';
 export * from './consent.ts';

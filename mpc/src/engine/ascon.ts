@@ -43,10 +43,10 @@ export interface SealedMessage {
 const blockRounds = (messageBytes: number): number =>
   ROUNDS.full + ROUNDS.block + ROUNDS.block * Math.floor(messageBytes / RATE_BYTES);
 
-const permutationCost = (rounds: number, lanes: number): Cost => ({
-  rounds,
-  bytes: rounds * ROWS * LANE_BYTES * lanes,
-});
+const permutationCost = (rounds: number, lanes: number): Required<Cost> => {
+  const gates = rounds * ROWS * LANE_BYTES * lanes;
+  return { rounds, bytes: gates, gates };
+};
 
 /** Cost of {@link decrypt}. */
 export const decryptCost = (messageBytes: number, lanes: number): Cost =>
@@ -145,42 +145,32 @@ export function pendingTags(session: Session, { state, key, tag, lanes }: Decryp
   };
 }
 
-export function verifyTagsCost(lanes: number): Cost {
+export function equalTagsCost(lanes: number): Required<Cost> {
   const plane = planeWords(lanes) * WORD_BYTES;
   const levels: Cost[] = [];
   for (let planes = TAG_BITS / 2; planes >= 1; planes /= 2) levels.push(andCost(planes * plane));
-  return sumCosts(permutationCost(ROUNDS.full, lanes), ...levels, revealCost(plane));
+  return sumCosts(permutationCost(ROUNDS.full, lanes), ...levels);
 }
 
 /**
- * Computes the tags and opens one bit for each message, whether its tag is the received one, and nothing
- * else: an AND tree over the complemented bits of the difference.
- *
- * @returns for each lane 1 when the message is authentic, else 0
+ * Computes the tags from the state before the finalisation and compares them with the received ones, by
+ * an AND tree over the complemented bits of the difference: one plane of shared bits, 1 where equal.
+ * `state` is used up; `tag` is public.
  */
-export async function verifyTags(
+export async function equalTags(
   session: Session,
-  { state: states, key: keys, tag, lanes }: PendingTags,
-): Promise<Uint8Array> {
-  const { memory, kernels } = session;
+  state: Shares,
+  key: Shares,
+  tag: number,
+  lanes: number,
+): Promise<Shares> {
+  const { kernels } = session;
   const row8 = lanes * LANE_BYTES;
-  const mark = memory.mark();
-  const load = ({ a, b }: ShareCopies): Shares => {
-    const loaded = session.allocate(a.length);
-    memory.bytes(loaded.a, a.length).set(a);
-    memory.bytes(loaded.b, b.length).set(b);
-    return loaded;
-  };
-  const state = load(states);
-  const key = load(keys);
-  const received = memory.allocate(tag.length);
-  memory.bytes(received, tag.length).set(tag);
-
   xorRows(session, key, row(state, 2, row8), 2 * row8);
   await permute(session, state, lanes, ROUNDS.full);
   const difference = row(state, 3, row8);
   xorRows(session, key, difference, 2 * row8);
-  xorPublicRows(session, received, difference, 2 * row8);
+  xorPublicRows(session, tag, difference, 2 * row8);
 
   const words = planeWords(lanes);
   const plane = words * WORD_BYTES;
@@ -195,7 +185,36 @@ export async function verifyTags(
   for (let half = (TAG_BITS / 2) * plane; half >= plane; half /= 2) {
     await and(session, [{ x: planes, y: row(planes, 1, half), out: planes }], half);
   }
-  const bits = await reveal(session, planes, plane);
+  return planes;
+}
+
+export const verifyTagsCost = (lanes: number): Required<Cost> =>
+  sumCosts(equalTagsCost(lanes), revealCost(planeWords(lanes) * WORD_BYTES));
+
+/**
+ * Opens one bit for each message, whether its tag is the received one, and nothing else.
+ *
+ * @returns for each lane 1 when the message is authentic, else 0
+ */
+export async function verifyTags(
+  session: Session,
+  { state: states, key: keys, tag, lanes }: PendingTags,
+): Promise<Uint8Array> {
+  const { memory } = session;
+  const mark = memory.mark();
+  const load = ({ a, b }: ShareCopies): Shares => {
+    const loaded = session.allocate(a.length);
+    memory.bytes(loaded.a, a.length).set(a);
+    memory.bytes(loaded.b, b.length).set(b);
+    return loaded;
+  };
+  const state = load(states);
+  const key = load(keys);
+  const received = memory.allocate(tag.length);
+  memory.bytes(received, tag.length).set(tag);
+
+  const equal = await equalTags(session, state, key, received, lanes);
+  const bits = await reveal(session, equal, planeWords(lanes) * WORD_BYTES);
   memory.release(mark);
   return Uint8Array.from({ length: lanes }, (_, lane) => (bits[lane >> 3] >> (lane & 7)) & 1);
 }

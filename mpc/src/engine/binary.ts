@@ -9,15 +9,22 @@ import type { Session, Shares } from './session.ts';
 export interface Cost {
   rounds: number;
   bytes: number;
+  /** Bytes of AND gates among them, for the log of a verified run. */
+  gates?: number;
 }
 
-export const sumCosts = (...costs: Cost[]): Cost => ({
+export const sumCosts = (...costs: Cost[]): Required<Cost> => ({
   rounds: costs.reduce((sum, { rounds }) => sum + rounds, 0),
   bytes: costs.reduce((sum, { bytes }) => sum + bytes, 0),
+  gates: costs.reduce((sum, { gates }) => sum + (gates ?? 0), 0),
 });
 
 /** Cost of one round of ANDs over `length` bytes. */
-export const andCost = (length: number): Cost => ({ rounds: 1, bytes: length });
+export const andCost = (length: number): Required<Cost> => ({
+  rounds: 1,
+  bytes: length,
+  gates: length,
+});
 
 /** One AND of rows: `out` may be a new row or one that is no longer needed. */
 export interface AndGate {

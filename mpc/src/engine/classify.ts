@@ -3,7 +3,13 @@
  * bit per heartbeat (whether it is authentic), classifies them with a shared model, and leaves each
  * party with shares of class and margin. Papers and costs stand with the steps.
  */
-import { BEAT_SAMPLES, CLASS_SHARE_BYTES, KEY_BYTES, MARGIN_SHARE_BYTES } from '@mozaik/protocol';
+import {
+  BEAT_SAMPLES,
+  CLASS_SHARE_BYTES,
+  KEY_BYTES,
+  MARGIN_SHARE_BYTES,
+  type Adversary,
+} from '@mozaik/protocol';
 import { parameterCount, type Architecture } from '../model.ts';
 import { argmax, ARGMAX_LANE_MULTIPLE, argmaxCost, type Winner } from './argmax.ts';
 import {
@@ -16,14 +22,15 @@ import {
   type SealedMessage,
 } from './ascon.ts';
 import { sumCosts, type Cost } from './binary.ts';
-import { row } from './carry.ts';
 import { planeWords } from './roles.ts';
 import { bytesToRing, bytesToRingCost } from './convert.ts';
 import { reluCost, reluTruncate } from './relu.ts';
-import { dense, denseCost, LANE_MULTIPLE, roundUp, WORD_BYTES, type DenseLayer } from './ring.ts';
+import { dense, denseCost, LANE_MULTIPLE, padRows, roundUp, WORD_BYTES } from './ring.ts';
 import type { Channel, PartyIndex } from './channel.ts';
 import { lockstep } from './lockstep.ts';
 import { Session, SESSION_COST, type Shares } from './session.ts';
+import { classifyVerified, classifyVerifiedCost, prepareChunk } from './verified-classify.ts';
+import type { VerifiedDenseLayer } from './verified-dense.ts';
 
 /** Heartbeats computed side by side: bounds a session's memory whatever the batch. */
 export const CHUNK_LANES = 1024;
@@ -37,7 +44,7 @@ export interface ShareBytes {
 /** A shared model in the session's memory. */
 export interface LoadedModel {
   architecture: Architecture;
-  layers: DenseLayer[];
+  layers: VerifiedDenseLayer[];
 }
 
 /** One heartbeat to analyse. */
@@ -73,10 +80,16 @@ export function loadModel(
   const sum = memory.allocateZeros(padded);
   memory.bytes(own, count * WORD_BYTES).set(shares.first);
   memory.bytes(sum, count * WORD_BYTES).set(shares.second);
+  const biases = widths.slice(1).reduce((total, width) => total + width, 0);
+  const biasesNext = memory.allocate(biases * WORD_BYTES);
+  const firstBias = count - biases;
+  memory
+    .bytes(biasesNext, biases * WORD_BYTES)
+    .set(shares.second.subarray(firstBias * WORD_BYTES, count * WORD_BYTES));
   kernels.addWords(own, sum, sum, padded / WORD_BYTES);
-  const layers: DenseLayer[] = [];
+  const layers: VerifiedDenseLayer[] = [];
   let weight = 0;
-  let bias = count - widths.slice(1).reduce((total, width) => total + width, 0);
+  let bias = firstBias;
   for (let layer = 1; layer < widths.length; layer++) {
     const inputs = widths[layer - 1];
     const outputs = widths[layer];
@@ -86,6 +99,7 @@ export function loadModel(
       weightsOwn: own + weight * WORD_BYTES,
       weightsSum: sum + weight * WORD_BYTES,
       bias: own + bias * WORD_BYTES,
+      biasNext: biasesNext + (bias - firstBias) * WORD_BYTES,
     });
     weight += inputs * outputs;
     bias += outputs;
@@ -121,13 +135,19 @@ function inferenceCost(
 /** Rounds and bytes that party `index` sends for a batch, key agreement of the session left out. */
 export function classifyCost(
   index: PartyIndex,
-  { widths, fractionBits }: Architecture,
+  architecture: Architecture,
   beats: number,
+  adversary: Adversary,
 ): Cost {
   const costs: Cost[] = [];
   for (let done = 0; done < beats; done += CHUNK_LANES) {
     const lanes = laneCount(Math.min(CHUNK_LANES, beats - done));
-    const inference = inferenceCost(index, { widths, fractionBits }, lanes);
+    if (adversary === 'malicious') {
+      const { offline, online } = classifyVerifiedCost(index, architecture, lanes);
+      costs.push(offline, online);
+      continue;
+    }
+    const inference = inferenceCost(index, architecture, lanes);
     const tags = sumCosts(SESSION_COST, verifyTagsCost(lanes));
     costs.push(decryptCost(BEAT_SAMPLES, lanes), {
       rounds: Math.max(inference.rounds, tags.rounds),
@@ -138,13 +158,16 @@ export function classifyCost(
 }
 
 /** Where the time goes, for reports: called when a phase begins. Tags are verified beside the others. */
-export type PhaseListener = (phase: 'decrypt' | 'convert' | 'infer' | 'argmax') => void;
+export type PhaseListener = (
+  phase: 'offline' | 'decrypt' | 'convert' | 'infer' | 'argmax' | 'verify',
+) => void;
 
 /** Runs the analysis on a batch of any size, in chunks of {@link CHUNK_LANES}. */
 export async function classifyBatch(
   session: Session,
   model: LoadedModel,
   beats: Heartbeat[],
+  adversary: Adversary,
   onPhase: PhaseListener = () => undefined,
 ): Promise<ClassificationShares> {
   const classBytes = () => new Uint8Array(beats.length * CLASS_SHARE_BYTES);
@@ -157,32 +180,60 @@ export async function classifyBatch(
   for (let done = 0; done < beats.length; done += CHUNK_LANES) {
     const mark = session.memory.mark();
     const chunk = beats.slice(done, done + CHUNK_LANES);
-    await classifyChunk(session, model, chunk, onPhase, result, done);
+    const lanes = laneCount(chunk.length);
+    const run = adversary === 'malicious' ? runVerified : runSemiHonest;
+    const output = await run(session, model, chunk, lanes, onPhase);
+    copyResults(session, model.architecture, output, lanes, chunk.length, result, done);
     session.memory.release(mark);
   }
   return result;
 }
 
-async function classifyChunk(
+/** Shares of a chunk's results, and for each lane 1 when the message is authentic. */
+type ChunkResults = Winner & { authentic: Uint8Array };
+
+async function runVerified(
   session: Session,
   model: LoadedModel,
   beats: Heartbeat[],
+  lanes: number,
   onPhase: PhaseListener,
-  result: ClassificationShares,
-  offset: number,
-): Promise<void> {
-  const lanes = laneCount(beats.length);
+): Promise<ChunkResults> {
+  onPhase('offline');
+  const prepared = await prepareChunk(session, model.architecture, lanes);
+  const key = loadKeys(session, beats, lanes);
+  return classifyVerified(session, model, prepared, key, beats, lanes, onPhase);
+}
+
+async function runSemiHonest(
+  session: Session,
+  model: LoadedModel,
+  beats: Heartbeat[],
+  lanes: number,
+  onPhase: PhaseListener,
+): Promise<ChunkResults> {
   onPhase('decrypt');
   const key = loadKeys(session, beats, lanes);
   const decryption = await decrypt(session, key, beats, lanes);
   const pending = pendingTags(session, decryption);
-  const [{ top, margin }, authentic] = await lockstep(
+  const [winner, authentic] = await lockstep(
     session.channel,
     (channel) => infer(session.over(channel), model, decryption.plaintext, lanes, onPhase),
     (channel) => verifyInOwnSession(channel, pending),
   );
+  return { ...winner, authentic };
+}
 
-  const { widths } = model.architecture;
+/** Copies the results of a chunk of `count` heartbeats to place `offset` of the batch. */
+function copyResults(
+  session: Session,
+  { widths }: Architecture,
+  { top, margin, authentic }: ChunkResults,
+  lanes: number,
+  count: number,
+  result: ClassificationShares,
+  offset: number,
+): void {
   const classes = widths[widths.length - 1];
   const wide = roundUp(lanes, ARGMAX_LANE_MULTIPLE);
   const plane = planeWords(wide) * WORD_BYTES;
@@ -192,7 +243,7 @@ async function classifyChunk(
   ] as const) {
     const bits = session.memory.bytes(top[share], classes * plane);
     const margins = session.memory.words(margin[share], wide);
-    for (let lane = 0; lane < beats.length; lane++) {
+    for (let lane = 0; lane < count; lane++) {
       result.authentic[offset + lane] = authentic[lane];
       if (authentic[lane] === 0) continue;
       let word = 0;
@@ -263,19 +314,4 @@ function loadKeys(session: Session, beats: Heartbeat[], lanes: number): Shares {
     });
   }
   return key;
-}
-
-/** Copies rows of `lanes` words to rows of `wide` words, zeros between. */
-function padRows(session: Session, x: Shares, rows: number, lanes: number, wide: number): Shares {
-  const out = session.allocateZeros(rows * wide * WORD_BYTES);
-  for (let n = 0; n < rows; n++) {
-    const from = row(x, n, lanes * WORD_BYTES);
-    const to = row(out, n, wide * WORD_BYTES);
-    for (const share of ['a', 'b'] as const) {
-      session.memory
-        .bytes(to[share], lanes * WORD_BYTES)
-        .set(session.memory.bytes(from[share], lanes * WORD_BYTES));
-    }
-  }
-  return out;
 }

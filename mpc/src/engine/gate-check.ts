@@ -42,7 +42,7 @@ const WORD_BYTES = 4;
 export const arrayCount = (pages: number): number =>
   Math.ceil(SECURITY_BITS / Math.log2(pages * PAGE_UNITS));
 
-export const gateTriplesCost = (pages: number): Cost =>
+export const gateTriplesCost = (pages: number): Required<Cost> =>
   sumCosts(...Array.from({ length: arrayCount(pages) }, () => triplesCost(pages)));
 
 export function checkGatesCost(pages: number): Cost {

@@ -80,3 +80,23 @@ export function subtract(session: Session, x: Shares, y: Shares, out: Shares, co
   session.kernels.subtractWords(x.a, y.a, out.a, count);
   session.kernels.subtractWords(x.b, y.b, out.b, count);
 }
+
+/** Copies rows of `lanes` words to rows of `wide` words, zeros between. */
+export function padRows(
+  session: Session,
+  x: Shares,
+  rows: number,
+  lanes: number,
+  wide: number,
+): Shares {
+  const out = session.allocateZeros(rows * wide * WORD_BYTES);
+  for (let n = 0; n < rows; n++) {
+    const [from, to] = [n * lanes * WORD_BYTES, n * wide * WORD_BYTES];
+    for (const share of ['a', 'b'] as const) {
+      session.memory
+        .bytes(out[share] + to, lanes * WORD_BYTES)
+        .set(session.memory.bytes(x[share] + from, lanes * WORD_BYTES));
+    }
+  }
+  return out;
+}

@@ -1,5 +1,6 @@
 /** One job from announcement to delivery, at one party. */
 import {
+  adversaryOf,
   equalBytes,
   hash,
   inputsHash,
@@ -82,7 +83,7 @@ export async function runJob(
     backend.keyShare(consent.hash),
   ]);
   const samples = checkSamples(envelopes, job, consent.value);
-  const { firstEpoch, epochCount } = consent.value;
+  const { epochCount } = consent.value;
   const share = openKeyShare(keys.seal, consent.hash, me, index, epochCount, sealedKey);
   try {
     signal.throwIfAborted();
@@ -100,7 +101,7 @@ export async function runJob(
       const inputs = inputsHash(envelopes);
       await agree(channel, hash('mozaik/agreement/1', jobHash(job), signedConsent, inputs));
       const phases = new Phases();
-      const result = await compute(channel, model, samples, share, firstEpoch, phases);
+      const result = await compute(channel, model, samples, share, consent.value, phases);
       const phasesUs = phases.end();
       const statistics: RunStatistics = {
         rounds: channel.meter.rounds,
@@ -161,7 +162,7 @@ async function compute(
   { descriptor, share }: OpenedModel,
   samples: Sample[],
   keys: KeyShare,
-  firstEpoch: number,
+  { firstEpoch, protocol }: Consent,
   phases: Phases,
 ): Promise<ClassificationShares> {
   const session = await Session.open(channel);
@@ -180,7 +181,9 @@ async function compute(
         },
       };
     });
-    return await classifyBatch(session, model, beats, (phase) => phases.begin(phase));
+    return await classifyBatch(session, model, beats, adversaryOf(protocol), (phase) =>
+      phases.begin(phase),
+    );
   } finally {
     session.close();
   }

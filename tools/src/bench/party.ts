@@ -19,6 +19,7 @@ import {
   NONCE_BYTES,
   TAG_BYTES,
   type PartyDescriptor,
+  type Adversary,
 } from '@mozaik/protocol';
 import { BENCH_BEAT_BYTES, type BenchWork } from './work.ts';
 
@@ -31,6 +32,7 @@ export interface BenchTask {
   runs: number;
   /** Time that every message takes, ms, on top of the machine's own. */
   latencyMs: number;
+  adversary: Adversary;
 }
 
 export interface BenchRun {
@@ -127,7 +129,9 @@ async function run(peers: Peers, task: BenchTask): Promise<BenchResult> {
     const started = performance.now();
     const session = await Session.open(channel);
     const model = loadModel(session, work, modelShares);
-    const result = await classifyBatch(session, model, beats, (phase) => phases.begin(phase));
+    const result = await classifyBatch(session, model, beats, task.adversary, (phase) =>
+      phases.begin(phase),
+    );
     const phasesUs = phases.end();
     const seconds = (performance.now() - started) / 1000;
     session.close();

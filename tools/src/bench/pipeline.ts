@@ -3,7 +3,7 @@ import { fork, type ChildProcess } from 'node:child_process';
 import { randomBytes, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { createTlsIdentity, tlsFingerprint, type PartyIndex } from '@mozaik/mpc/bench';
-import { MozaikError, PARTY_COUNT } from '@mozaik/protocol';
+import { MozaikError, PARTY_COUNT, type Adversary } from '@mozaik/protocol';
 import type { BenchResult, BenchTask } from './party.ts';
 import { benchWork } from './work.ts';
 
@@ -11,14 +11,15 @@ export interface PipelineOptions {
   batch: number;
   runs: number;
   latencyMs: number;
+  adversary: Adversary;
 }
 
 export interface PipelineReport {
   batch: number;
-  adversary: 'semi-honest';
+  adversary: Adversary;
   /** Of whole runs, key agreement to result shares, the slowest party of each. */
   seconds: { median: number; min: number };
-  /** Median seconds before and after the inputs are known; nothing is made ahead yet. */
+  /** Median seconds after and before the inputs are known; they add up to the whole. */
   online: number;
   offline: number;
   heartbeatsPerSecond: number;
@@ -47,6 +48,7 @@ export async function benchPipeline({
   batch,
   runs,
   latencyMs,
+  adversary,
 }: PipelineOptions): Promise<PipelineReport> {
   const work = benchWork(batch);
   const base64 = (data: Uint8Array) => Buffer.from(data).toString('base64');
@@ -66,35 +68,45 @@ export async function benchPipeline({
     );
     const results = await Promise.all(
       children.map(async (child, i) => {
-        const task: BenchTask = { index: i as PartyIndex, peers, work: work[i], runs, latencyMs };
+        const task: BenchTask = {
+          index: i as PartyIndex,
+          peers,
+          work: work[i],
+          runs,
+          latencyMs,
+          adversary,
+        };
         child.send(task);
         return (await answer<{ result: BenchResult }>(child)).result;
       }),
     );
-    return summarise(batch, results);
+    return summarise(batch, adversary, results);
   } finally {
     for (const child of children) child.kill();
   }
 }
 
-function summarise(batch: number, results: BenchResult[]): PipelineReport {
+function summarise(batch: number, adversary: Adversary, results: BenchResult[]): PipelineReport {
   if (results.some(({ authentic }) => authentic !== batch)) {
     throw new MozaikError('TAG_MISMATCH', 'a beat of the benchmark did not decrypt');
   }
   const runs = results[0].runs.map((_, n) => results.map((result) => result.runs[n]));
   const seconds = runs.map((parties) => Math.max(...parties.map((run) => run.seconds)));
   const sent = results.map((result) => result.runs[0].bytesSent);
+  const phaseSeconds = (phase: string) =>
+    median(results[0].runs.map(({ phasesUs }) => phasesUs[phase])) / 1e6;
   const phases = Object.keys(results[0].runs[0].phasesUs).map((phase): [string, number] => [
     phase,
-    median(results[0].runs.map(({ phasesUs }) => phasesUs[phase])) / 1000,
+    phaseSeconds(phase) * 1000,
   ]);
   const middle = median(seconds);
+  const offline = 'offline' in results[0].runs[0].phasesUs ? phaseSeconds('offline') : 0;
   return {
     batch,
-    adversary: 'semi-honest',
+    adversary,
     seconds: { median: middle, min: Math.min(...seconds) },
-    online: middle,
-    offline: 0,
+    online: middle - offline,
+    offline,
     heartbeatsPerSecond: batch / middle,
     megabytesPerParty: Math.max(...sent) / 1e6,
     rounds: results[0].runs[0].rounds,

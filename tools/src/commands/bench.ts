@@ -1,11 +1,13 @@
 import type { Command } from 'commander';
 import { benchPipeline } from '../bench/pipeline.ts';
-import { numberWithin, positiveInteger } from './options.ts';
+import type { Adversary } from '@mozaik/protocol';
+import { adversaryOption, numberWithin, positiveInteger } from './options.ts';
 
 interface Options {
   batch: number;
   runs: number;
   latencyMs: number;
+  adversary: Adversary;
   json?: true;
 }
 
@@ -24,9 +26,10 @@ export function benchCommand(program: Command): void {
       numberWithin(0, 10_000),
       0,
     )
+    .addOption(adversaryOption())
     .option('--json', 'print one line of JSON')
-    .action(async ({ batch, runs, latencyMs, json }: Options) => {
-      const report = await benchPipeline({ batch, runs, latencyMs });
+    .action(async ({ batch, runs, latencyMs, adversary, json }: Options) => {
+      const report = await benchPipeline({ batch, runs, latencyMs, adversary });
       if (json) {
         process.stdout.write(`${JSON.stringify(report)}\n`);
         return;

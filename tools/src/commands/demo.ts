@@ -1,8 +1,8 @@
 import { InvalidArgumentError, type Command } from 'commander';
-import { MozaikError } from '@mozaik/protocol';
+import { MozaikError, type Adversary } from '@mozaik/protocol';
 import { demoSummary, runDemo } from '../demo/demo.ts';
 import { printReport } from '../demo/report.ts';
-import { positiveInteger } from './options.ts';
+import { adversaryOption, positiveInteger } from './options.ts';
 
 interface Options {
   records?: string;
@@ -12,6 +12,7 @@ interface Options {
   rate: number;
   seed: number;
   model?: string;
+  adversary: Adversary;
   json?: true;
 }
 
@@ -26,9 +27,10 @@ export function demoCommand(program: Command): void {
     .option('--rate <n>', 'heartbeats per second and board', positiveInteger, 16)
     .option('--seed <n>', 'seed of the synthesiser', positiveInteger, 1)
     .option('--model <file>', 'model file (default: the one that ships)')
+    .addOption(adversaryOption())
     .option('--json', 'end with one line of JSON on standard output, progress on standard error')
     .action(async (options: Options) => {
-      const { records, record, json, model, beats, rate, seed } = options;
+      const { records, record, json, model, beats, rate, seed, adversary } = options;
       if ((records === undefined) !== (record === undefined)) {
         throw new InvalidArgumentError('--records and --record go together');
       }
@@ -37,6 +39,7 @@ export function demoCommand(program: Command): void {
         beats,
         rate,
         seed,
+        adversary,
         boards: options.boards ?? (records === undefined ? 2 : 1),
         ...(records !== undefined && record !== undefined
           ? { recording: { dir: records, name: record } }

@@ -2,6 +2,7 @@
 import path from 'node:path';
 import { Api, loadUser, pinsInFolder, type Pins, type User } from '@mozaik/client';
 import {
+  ADVERSARIES,
   equalBytes,
   fromHex,
   HASH_BYTES,
@@ -10,7 +11,7 @@ import {
   toHex,
   type Identity,
 } from '@mozaik/protocol';
-import { InvalidArgumentError, type Command } from 'commander';
+import { InvalidArgumentError, Option, type Command } from 'commander';
 import { stackAddresses } from '../up/addresses.ts';
 
 /** Folder of the local stack that `mozaik up` keeps its state in. */
@@ -29,6 +30,12 @@ export const wholeNumber =
     }
     return value;
   };
+
+/** `--adversary`: what the protocol must withstand. */
+export const adversaryOption = (): Option =>
+  new Option('--adversary <kind>', 'corrupted party that the protocol withstands')
+    .choices(ADVERSARIES)
+    .default('malicious');
 
 /** 1 to 2^31 - 1. */
 export const positiveInteger = wholeNumber(1);

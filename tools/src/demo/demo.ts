@@ -16,6 +16,7 @@ import {
   openResult,
   toHex,
   verifyConsent,
+  type Adversary,
 } from '@mozaik/protocol';
 import { AAMI_CLASSES, beatsFromRecord, beatsFromSynthesiser, type Beat } from '../ecg/index.ts';
 import { deviceToken, openBoards, openHousehold, type Household } from '../stack/household.ts';
@@ -31,6 +32,8 @@ export interface DemoOptions {
   /** Seed of the synthesiser. */
   seed: number;
   modelFile?: string;
+  /** What the protocol must withstand. */
+  adversary: Adversary;
   onProgress: (text: string) => void;
 }
 
@@ -55,6 +58,7 @@ export interface DemoReport {
   /** Sum over all jobs of the party that sent most. */
   megabytesPerParty: number;
   secondsTotal: number;
+  adversary: Adversary;
   /** One heartbeat as the broker has it. */
   envelope: Uint8Array;
   /** What one party ended up with for the same heartbeat. */
@@ -132,6 +136,7 @@ async function runIn(dataDir: string, options: DemoOptions): Promise<DemoReport>
       beats: [...collected.values()],
       ...statistics,
       secondsTotal: (performance.now() - started) / 1000,
+      adversary: options.adversary,
       ...(await views(household, devices[0], jobs)),
     };
   } finally {
@@ -178,7 +183,7 @@ async function replay(
   { api, user, pins, parties, model, modelHash }: Household,
   device: Device,
   beats: Beat[],
-  { rate, onProgress }: DemoOptions,
+  { rate, adversary, onProgress }: DemoOptions,
   collected: Map<string, DemoBeat & { published: number }>,
 ): Promise<void> {
   if (beats.length === 0) return;
@@ -192,6 +197,7 @@ async function replay(
     to: Date.now() + HOUR_MS,
     parties,
     model: modelHash,
+    adversary,
   });
   onProgress(`the user consents to the analysis of ${device.name}`);
   const broker = new URL(mqttUrl);
@@ -290,7 +296,7 @@ const agrees = ({ result, twin }: DemoBeat): boolean =>
   result.margin === twin.margin;
 
 /** The one line of JSON that a program reads. */
-export function demoSummary({ beats, rounds, megabytesPerParty }: DemoReport) {
+export function demoSummary({ beats, rounds, megabytesPerParty, adversary }: DemoReport) {
   const authentic = beats.flatMap(({ result }) => (result?.authentic ? [result] : []));
   const right = beats.filter(
     ({ result, label }) => result?.authentic && AAMI_CLASSES[result.classIndex] === label,
@@ -308,6 +314,6 @@ export function demoSummary({ beats, rounds, megabytesPerParty }: DemoReport) {
     latencyMs: { p50: percentile(0.5), p95: percentile(0.95) },
     rounds,
     megabytesPerParty,
-    adversary: 'semi-honest' as const,
+    adversary,
   };
 }

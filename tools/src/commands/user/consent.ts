@@ -1,7 +1,8 @@
 import { giveConsent, loadDevices, revokeConsent, type Api } from '@mozaik/client';
-import { MozaikError, toHex, verifyConsent } from '@mozaik/protocol';
+import { MozaikError, toHex, verifyConsent, type Adversary } from '@mozaik/protocol';
 import type { Command } from 'commander';
 import {
+  adversaryOption,
   agentOptions,
   chooseParties,
   connectUser,
@@ -26,6 +27,7 @@ interface GiveOptions extends AgentOptions {
   from?: number;
   to?: number;
   expires?: number;
+  adversary: Adversary;
 }
 
 export function consentCommands(user: Command): void {
@@ -62,10 +64,11 @@ function giveCommand(group: Command): void {
       '--expires <time>',
       'when the consent ends (default: in a day; else a day after --to)',
       isoTime,
-    );
+    )
+    .addOption(adversaryOption());
   agentOptions(command, 'user').action(async (options: GiveOptions) => {
     const { api, user, pins, dir } = await connectUser(options);
-    const { model, stream, once, expires, json } = options;
+    const { model, stream, once, expires, adversary, json } = options;
     const device = findDevice(await loadDevices(dir), options.device);
     const parties = await chooseParties(pins, options.parties);
     const { from, to } = windowOf(options, Date.now());
@@ -76,6 +79,7 @@ function giveCommand(group: Command): void {
       to,
       parties,
       model,
+      adversary,
       ...(expires === undefined ? {} : { expires }),
     });
     print(json, { consent: toHex(consent) }, [`consent ${toHex(consent)}`]);

@@ -1,0 +1,146 @@
+/**
+ * Malicious with abort, 1 of 3 corrupted: what turns a run whose products may carry errors into one that
+ * is verified. Gates and dense layers are recorded, openings are noted; {@link Verification.complete}
+ * checks them all, with an error of at most 2^-40 each for gates and layers. Nothing that depends on
+ * the data may be opened before, but values under fresh masks. Costs stand with the parts.
+ */
+import { tossCoin, COIN_COST } from './coin.ts';
+import { sumCosts, type Cost } from './binary.ts';
+import type { Checks } from './checks.ts';
+import { checkDense, denseCheckCost } from './dense-check.ts';
+import {
+  checkGates,
+  checkGatesCost,
+  gateTriplesCost,
+  makeGateTriples,
+  PAGES_MIN,
+} from './gate-check.ts';
+import { GateLog, PAGE_BYTES } from './gate-log.ts';
+import { WORD_BYTES } from './ring.ts';
+import type { Session, Shares } from './session.ts';
+import { COMPARE_COST, Transcript } from './transcript.ts';
+import type { Triples } from './triples.ts';
+import type { DenseRecord } from './verified-dense.ts';
+
+const pagesFor = (gateBytes: number): number =>
+  Math.max(PAGES_MIN, Math.ceil(gateBytes / PAGE_BYTES));
+
+/** Before any input is there. */
+export const prepareCost = (gateBytes: number): Required<Cost> =>
+  gateTriplesCost(pagesFor(gateBytes));
+
+/** @param inputs of all dense layers together */
+export const completeCost = (gateBytes: number, inputs: number): Required<Cost> =>
+  sumCosts(
+    denseCheckCost(inputs),
+    COIN_COST,
+    COIN_COST,
+    COIN_COST,
+    checkGatesCost(pagesFor(gateBytes)),
+    COMPARE_COST,
+    COMPARE_COST,
+  );
+
+export class Verification implements Checks {
+  readonly #session: Session;
+  readonly #log: GateLog;
+  readonly #triples: Triples[];
+  readonly #layers: DenseRecord[] = [];
+  readonly #opened = new Transcript();
+  readonly #residues = new Transcript();
+
+  private constructor(session: Session, log: GateLog, triples: Triples[]) {
+    this.#session = session;
+    this.#log = log;
+    this.#triples = triples;
+  }
+
+  /**
+   * Makes the triples and begins to record.
+   * @param gateBytes bytes of all AND gates that will follow
+   */
+  static async prepare(session: Session, gateBytes: number): Promise<Verification> {
+    const log = new GateLog(session, pagesFor(gateBytes) * PAGE_BYTES);
+    const triples = await makeGateTriples(session, log.pages);
+    const verification = new Verification(session, log, triples);
+    session.log = log;
+    session.transcript = verification.#opened;
+    return verification;
+  }
+
+  /** Bytes of gates so far. */
+  get gateBytes(): number {
+    return this.#log.used;
+  }
+
+  recordLayer(record: DenseRecord): void {
+    this.#layers.push(record);
+  }
+
+  coin(): Promise<Uint8Array> {
+    return tossCoin(this.#session.channel);
+  }
+
+  async openWords(x: Shares, count: number): Promise<Uint32Array> {
+    const { memory } = this.#session;
+    const length = count * WORD_BYTES;
+    const mark = memory.mark();
+    const missing = memory.allocate(length);
+    await this.#session.exchange('next', x.a, length, missing);
+    const [a, b, c] = [x.a, x.b, missing].map((pointer) => memory.words(pointer, count));
+    const values = a.map((word, i) => word + b[i] + c[i]);
+    memory.release(mark);
+    this.#opened.addToAll(new Uint8Array(values.buffer));
+    return values;
+  }
+
+  expectZeroWords(x: Shares, count: number): void {
+    const { memory } = this.#session;
+    // Shares i and i + 1 of zero and share i + 2, which the next party holds as its second, add up to it.
+    const b = memory.words(x.b, count);
+    const third = memory.words(x.a, count).map((word, i) => -(word + b[i]));
+    this.#residues.add('previous', memory.bytes(x.b, count * WORD_BYTES));
+    this.#residues.add('next', new Uint8Array(third.buffer));
+  }
+
+  /**
+   * Checks everything that was recorded; ends the recording. Openings are compared before residues: a
+   * wrong opening would let residues tell of what masks them.
+   * @throws MozaikError PEER_CHEATED
+   */
+  async complete(): Promise<void> {
+    const session = this.#session;
+    session.log = undefined;
+    session.transcript = undefined;
+    this.#log.finish();
+    await checkDense(session, this.#layers, this);
+    const coin = await this.coin();
+    await checkGates(session, this.#log, this.#triples, coin, this.#opened, this.#residues);
+    await this.#opened.compare(session.channel);
+    await this.#residues.compare(session.channel);
+  }
+}
+
+/** Cost of {@link openBits}. */
+export const openBitsCost = (length: number): Required<Cost> =>
+  sumCosts({ rounds: 1, bytes: length }, COMPARE_COST);
+
+/**
+ * Opens `length` bytes of verified shared bits to all.
+ * @throws MozaikError PEER_CHEATED when the honest parties would see different ones
+ */
+export async function openBits(session: Session, x: Shares, length: number): Promise<Uint8Array> {
+  const { memory, kernels } = session;
+  const mark = memory.mark();
+  const missing = memory.allocate(length);
+  const bits = memory.allocate(length);
+  await session.exchange('next', x.a, length, missing);
+  kernels.xorBytes(x.a, x.b, bits, length);
+  kernels.xorBytes(bits, missing, bits, length);
+  const opened = memory.bytes(bits, length).slice();
+  memory.release(mark);
+  const transcript = new Transcript();
+  transcript.addToAll(opened);
+  await transcript.compare(session.channel);
+  return opened;
+}

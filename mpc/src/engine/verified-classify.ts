@@ -1,0 +1,141 @@
+/**
+ * Malicious with abort, 1 of 3 corrupted: a chunk of the analysis. The same steps as the semi-honest one
+ * (`classify.ts`), of verified parts only: every non-linear step is made of recorded AND gates, every
+ * dense layer is recorded, and all is checked ({@link Verification}) before the tag bits are opened, as
+ * they depend on the data. A cheat passes with probability at most 2^-40.
+ */
+import { BEAT_SAMPLES } from '@mozaik/protocol';
+import { RING_BITS, type Architecture } from '../model.ts';
+import { decrypt, decryptCost, equalTags, equalTagsCost, type SealedMessage } from './ascon.ts';
+import { ARGMAX_LANE_MULTIPLE, type Winner } from './argmax.ts';
+import { sumCosts, type Cost } from './binary.ts';
+import type { PartyIndex } from './channel.ts';
+import type { LoadedModel, PhaseListener } from './classify.ts';
+import { planeWords } from './roles.ts';
+import { padRows, roundUp, WORD_BYTES } from './ring.ts';
+import type { Session, Shares } from './session.ts';
+import { prepareMasks, prepareMasksCost, type RingMask } from './to-ring.ts';
+import { completeCost, openBits, openBitsCost, prepareCost, Verification } from './verification.ts';
+import { argmaxVerified, argmaxVerifiedCost } from './verified-argmax.ts';
+import { BYTE_BITS, bytesToRingVerified, bytesToRingVerifiedCost } from './verified-bytes.ts';
+import { denseVerified, denseVerifiedCost } from './verified-dense.ts';
+import { reluBits, reluTruncateVerified, reluVerifiedCost } from './verified-relu.ts';
+
+const wideLanes = (lanes: number): number => roundUp(lanes, ARGMAX_LANE_MULTIPLE);
+
+/** Counts and widths of the values that are converted to ring elements, in order. */
+function conversions({ widths, fractionBits }: Architecture, lanes: number) {
+  const hidden = widths.slice(1, -1);
+  return [
+    { count: BEAT_SAMPLES * lanes, bits: BYTE_BITS },
+    ...hidden.map((width) => ({ count: width * lanes, bits: reluBits(fractionBits) })),
+    { count: wideLanes(lanes), bits: RING_BITS },
+  ];
+}
+
+const masksCost = (architecture: Architecture, lanes: number): Required<Cost> =>
+  sumCosts(
+    ...conversions(architecture, lanes).map(({ count, bits }) => prepareMasksCost(count, bits)),
+  );
+
+function analysisCost(
+  index: PartyIndex,
+  { widths, fractionBits }: Architecture,
+  lanes: number,
+): Required<Cost> {
+  const costs: Cost[] = [
+    decryptCost(BEAT_SAMPLES, lanes),
+    equalTagsCost(lanes),
+    bytesToRingVerifiedCost(index, BEAT_SAMPLES, lanes),
+  ];
+  for (let layer = 1; layer < widths.length; layer++) {
+    costs.push(denseVerifiedCost(widths[layer], lanes));
+    if (layer < widths.length - 1) {
+      costs.push(reluVerifiedCost(index, widths[layer] * lanes, fractionBits));
+    }
+  }
+  costs.push(argmaxVerifiedCost(index, widths[widths.length - 1], wideLanes(lanes)));
+  return sumCosts(...costs);
+}
+
+/** Bytes of all AND gates of a chunk. */
+const gateBytes = (architecture: Architecture, lanes: number): number =>
+  masksCost(architecture, lanes).gates + analysisCost(0, architecture, lanes).gates;
+
+/** Rounds and bytes of a chunk at party `index`: what needs no input, and the rest. */
+export function classifyVerifiedCost(
+  index: PartyIndex,
+  architecture: Architecture,
+  lanes: number,
+): { offline: Required<Cost>; online: Required<Cost> } {
+  const gates = gateBytes(architecture, lanes);
+  const inputs = architecture.widths.slice(0, -1).reduce((sum, width) => sum + width, 0);
+  return {
+    offline: sumCosts(prepareCost(gates), masksCost(architecture, lanes)),
+    online: sumCosts(
+      analysisCost(index, architecture, lanes),
+      completeCost(gates, inputs),
+      openBitsCost(planeWords(lanes) * WORD_BYTES),
+    ),
+  };
+}
+
+/** What a chunk needs and no input decides. */
+export interface Prepared {
+  verification: Verification;
+  masks: RingMask[];
+}
+
+export async function prepareChunk(
+  session: Session,
+  architecture: Architecture,
+  lanes: number,
+): Promise<Prepared> {
+  const verification = await Verification.prepare(session, gateBytes(architecture, lanes));
+  const masks: RingMask[] = [];
+  for (const { count, bits } of conversions(architecture, lanes)) {
+    masks.push(await prepareMasks(session, count, bits));
+  }
+  return { verification, masks };
+}
+
+/**
+ * @returns shares of the results of all lanes, and for each lane 1 when the message is authentic
+ * @throws MozaikError PEER_CHEATED
+ */
+export async function classifyVerified(
+  session: Session,
+  { architecture, layers }: LoadedModel,
+  { verification, masks }: Prepared,
+  key: Shares,
+  messages: SealedMessage[],
+  lanes: number,
+  onPhase: PhaseListener,
+): Promise<Winner & { authentic: Uint8Array }> {
+  const { widths, fractionBits } = architecture;
+  onPhase('decrypt');
+  const decryption = await decrypt(session, key, messages, lanes);
+  const { state, tag, plaintext } = decryption;
+  const equal = await equalTags(session, state, key, tag, lanes);
+  onPhase('convert');
+  let x = await bytesToRingVerified(session, plaintext, BEAT_SAMPLES, lanes, masks[0]);
+  onPhase('infer');
+  for (const [n, layer] of layers.entries()) {
+    const z = session.allocate(layer.outputs * lanes * WORD_BYTES);
+    verification.recordLayer(await denseVerified(session, layer, x, z, lanes));
+    const last = n === layers.length - 1;
+    const count = layer.outputs * lanes;
+    x = last ? z : await reluTruncateVerified(session, z, count, fractionBits, masks[n + 1]);
+  }
+  onPhase('argmax');
+  const classes = widths[widths.length - 1];
+  const wide = wideLanes(lanes);
+  const logits = padRows(session, x, classes, lanes, wide);
+  const winner = await argmaxVerified(session, logits, classes, wide, masks[masks.length - 1]);
+  onPhase('verify');
+  await verification.complete();
+  const plane = planeWords(lanes) * WORD_BYTES;
+  const bits = await openBits(session, equal, plane);
+  const authentic = Uint8Array.from({ length: lanes }, (_, l) => (bits[l >> 3] >> (l & 7)) & 1);
+  return { ...winner, authentic };
+}
