@@ -19,10 +19,16 @@ const IV_HIGH = 0x00001000;
 /** The 12-round permutation starts at round 0, the 8-round one at round 4: they end alike. */
 const FIRST_OF_12 = 0;
 const FIRST_OF_8 = 4;
-const ROUNDS = 12;
+/** Bytes of the state: the key and the nonce begin here, and the last one holds the domain bit. */
+const KEY_AT = 8;
+const TAG_AT = 24;
+const LAST_BYTE = 39;
 
-/** Ascon-p over `s`, from round `first` to the last (SP 800-232 section 3). */
-function permute(s: Int32Array, first: number): void {
+/**
+ * Ascon-p over `s`, from round `first` to the last (SP 800-232 section 3). Refers to nothing outside,
+ * so that a board can compile its source text.
+ */
+export function permute(s: Int32Array, first: number): void {
   let l0 = s[0];
   let h0 = s[1];
   let l1 = s[2];
@@ -35,7 +41,7 @@ function permute(s: Int32Array, first: number): void {
   let h4 = s[9];
   let a: number;
   let b: number;
-  for (let round = first; round < ROUNDS; round++) {
+  for (let round = first; round < 12; round++) {
     // Round constants 0xf0, 0xe1, ... 0x4b.
     l2 ^= 0xf0 - 15 * round;
     // Substitution layer: low halves, then high halves.
@@ -67,27 +73,27 @@ function permute(s: Int32Array, first: number): void {
     h0 ^= h4;
     h3 ^= h2;
     h2 = ~h2;
-    // Linear layer: each word is xored with two rotations of itself.
+    // Linear layer: each word is xored with two rotations of itself, whose halves do not overlap.
     a = l0;
     b = h0;
-    l0 = a ^ ((a >>> 19) | (b << 13)) ^ ((a >>> 28) | (b << 4));
-    h0 = b ^ ((b >>> 19) | (a << 13)) ^ ((b >>> 28) | (a << 4));
+    l0 = a ^ (a >>> 19) ^ (b << 13) ^ (a >>> 28) ^ (b << 4);
+    h0 = b ^ (b >>> 19) ^ (a << 13) ^ (b >>> 28) ^ (a << 4);
     a = l1;
     b = h1;
-    l1 = a ^ ((b >>> 29) | (a << 3)) ^ ((b >>> 7) | (a << 25));
-    h1 = b ^ ((a >>> 29) | (b << 3)) ^ ((a >>> 7) | (b << 25));
+    l1 = a ^ (b >>> 29) ^ (a << 3) ^ (b >>> 7) ^ (a << 25);
+    h1 = b ^ (a >>> 29) ^ (b << 3) ^ (a >>> 7) ^ (b << 25);
     a = l2;
     b = h2;
-    l2 = a ^ ((a >>> 1) | (b << 31)) ^ ((a >>> 6) | (b << 26));
-    h2 = b ^ ((b >>> 1) | (a << 31)) ^ ((b >>> 6) | (a << 26));
+    l2 = a ^ (a >>> 1) ^ (b << 31) ^ (a >>> 6) ^ (b << 26);
+    h2 = b ^ (b >>> 1) ^ (a << 31) ^ (b >>> 6) ^ (a << 26);
     a = l3;
     b = h3;
-    l3 = a ^ ((a >>> 10) | (b << 22)) ^ ((a >>> 17) | (b << 15));
-    h3 = b ^ ((b >>> 10) | (a << 22)) ^ ((b >>> 17) | (a << 15));
+    l3 = a ^ (a >>> 10) ^ (b << 22) ^ (a >>> 17) ^ (b << 15);
+    h3 = b ^ (b >>> 10) ^ (a << 22) ^ (b >>> 17) ^ (a << 15);
     a = l4;
     b = h4;
-    l4 = a ^ ((a >>> 7) | (b << 25)) ^ ((b >>> 9) | (a << 23));
-    h4 = b ^ ((b >>> 7) | (a << 25)) ^ ((a >>> 9) | (b << 23));
+    l4 = a ^ (a >>> 7) ^ (b << 25) ^ (b >>> 9) ^ (a << 23);
+    h4 = b ^ (b >>> 7) ^ (a << 25) ^ (a >>> 9) ^ (b << 23);
   }
   s[0] = l0;
   s[1] = h0;
@@ -101,29 +107,21 @@ function permute(s: Int32Array, first: number): void {
   s[9] = h4;
 }
 
-function getWord(bytes: Uint8Array, at: number): number {
-  return bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24);
-}
-
-function putWord(bytes: Uint8Array, at: number, word: number): void {
-  bytes[at] = word;
-  bytes[at + 1] = word >>> 8;
-  bytes[at + 2] = word >>> 16;
-  bytes[at + 3] = word >>> 24;
-}
-
-/** Xors `byte` into byte `i` of the state string. */
-function addByte(s: Int32Array, i: number, byte: number): void {
-  s[i >> 2] ^= byte << ((i & 3) << 3);
-}
+/** Who permutes, and where states lie. A board that has something faster replaces both. */
+export const ascon = {
+  permute: permute,
+  /** Ten 32-bit words for a state. */
+  allocate: (): Int32Array => new Int32Array(10),
+};
 
 /**
  * The cipher with its working memory, so that nothing is allocated per message. Between calls the
  * memory is zero. One object serves any number of keys.
  */
 export class AsconAead128 {
-  private readonly state = new Int32Array(10);
-  private readonly key = new Int32Array(4);
+  private readonly state = ascon.allocate();
+  /** The same memory as the standard's byte string: every engine is little-endian. */
+  private readonly bytes = new Uint8Array(this.state.buffer);
 
   /**
    * Writes ciphertext, then tag, into `out`, which is {@link TAG_BYTES} longer than `plaintext` and
@@ -143,27 +141,21 @@ export class AsconAead128 {
       throw new Error('Ascon: the output is not as long as plaintext and tag');
     }
     this.start(key, nonce, associatedData);
-    const s = this.state;
-    let at = 0;
-    for (; at + BLOCK_BYTES <= length; at += BLOCK_BYTES) {
-      for (let w = 0; w < 4; w++) {
-        s[w] ^= getWord(plaintext, at + 4 * w);
-        putWord(out, at + 4 * w, s[w]);
-      }
-      permute(s, FIRST_OF_8);
-    }
+    const s = this.bytes;
     let i = 0;
-    for (; at < length; at++) {
-      addByte(s, i, plaintext[at]);
-      out[at] = s[i >> 2] >>> ((i & 3) << 3);
-      i++;
+    for (let at = 0; at < length; at++) {
+      s[i] ^= plaintext[at];
+      out[at] = s[i++];
+      if (i === BLOCK_BYTES) {
+        ascon.permute(this.state, FIRST_OF_8);
+        i = 0;
+      }
     }
-    addByte(s, i, 1);
-    this.finish();
-    for (let w = 0; w < 4; w++) {
-      putWord(out, length + 4 * w, s[6 + w]);
+    this.finish(i, key);
+    for (i = 0; i < TAG_BYTES; i++) {
+      out[length + i] = s[TAG_AT + i];
     }
-    this.wipe();
+    this.state.fill(0);
   }
 
   /**
@@ -185,30 +177,23 @@ export class AsconAead128 {
       throw new Error('Ascon: the input is not as long as output and tag');
     }
     this.start(key, nonce, associatedData);
-    const s = this.state;
-    let at = 0;
-    let word: number;
-    for (; at + BLOCK_BYTES <= length; at += BLOCK_BYTES) {
-      for (let w = 0; w < 4; w++) {
-        word = getWord(sealed, at + 4 * w);
-        putWord(out, at + 4 * w, s[w] ^ word);
-        s[w] = word;
-      }
-      permute(s, FIRST_OF_8);
-    }
+    const s = this.bytes;
     let i = 0;
-    for (; at < length; at++) {
-      out[at] = sealed[at] ^ (s[i >> 2] >>> ((i & 3) << 3));
-      addByte(s, i, out[at]);
-      i++;
+    for (let at = 0; at < length; at++) {
+      const byte = sealed[at];
+      out[at] = s[i] ^ byte;
+      s[i++] = byte;
+      if (i === BLOCK_BYTES) {
+        ascon.permute(this.state, FIRST_OF_8);
+        i = 0;
+      }
     }
-    addByte(s, i, 1);
-    this.finish();
+    this.finish(i, key);
     let difference = 0;
-    for (let w = 0; w < 4; w++) {
-      difference |= s[6 + w] ^ getWord(sealed, length + 4 * w);
+    for (i = 0; i < TAG_BYTES; i++) {
+      difference |= s[TAG_AT + i] ^ sealed[length + i];
     }
-    this.wipe();
+    this.state.fill(0);
     if (difference !== 0) {
       out.fill(0);
     }
@@ -220,54 +205,42 @@ export class AsconAead128 {
     if (key.length !== KEY_BYTES || nonce.length !== NONCE_BYTES) {
       throw new Error('Ascon: key and nonce have 16 bytes each');
     }
-    const s = this.state;
-    const k = this.key;
-    s[0] = IV_LOW;
-    s[1] = IV_HIGH;
-    for (let w = 0; w < 4; w++) {
-      k[w] = getWord(key, 4 * w);
-      s[2 + w] = k[w];
-      s[6 + w] = getWord(nonce, 4 * w);
-    }
-    permute(s, FIRST_OF_12);
-    for (let w = 0; w < 4; w++) {
-      s[6 + w] ^= k[w];
-    }
+    const words = this.state;
+    const s = this.bytes;
+    words[0] = IV_LOW;
+    words[1] = IV_HIGH;
+    s.set(key, KEY_AT);
+    s.set(nonce, TAG_AT);
+    ascon.permute(words, FIRST_OF_12);
+    this.add(key, TAG_AT);
     const length = associatedData.length;
     if (length > 0) {
-      let at = 0;
-      for (; at + BLOCK_BYTES <= length; at += BLOCK_BYTES) {
-        for (let w = 0; w < 4; w++) {
-          s[w] ^= getWord(associatedData, at + 4 * w);
-        }
-        permute(s, FIRST_OF_8);
-      }
       let i = 0;
-      for (; at < length; at++) {
-        addByte(s, i, associatedData[at]);
-        i++;
+      for (let at = 0; at < length; at++) {
+        s[i++] ^= associatedData[at];
+        if (i === BLOCK_BYTES) {
+          ascon.permute(words, FIRST_OF_8);
+          i = 0;
+        }
       }
-      addByte(s, i, 1);
-      permute(s, FIRST_OF_8);
+      s[i] ^= 1;
+      ascon.permute(words, FIRST_OF_8);
     }
-    s[9] ^= 1 << 31;
+    s[LAST_BYTE] ^= 0x80;
   }
 
-  /** Finalisation: leaves the tag in the last two words of the state. */
-  private finish(): void {
-    const s = this.state;
-    const k = this.key;
-    for (let w = 0; w < 4; w++) {
-      s[4 + w] ^= k[w];
-    }
-    permute(s, FIRST_OF_12);
-    for (let w = 0; w < 4; w++) {
-      s[6 + w] ^= k[w];
-    }
+  /** Padding after `i` bytes of the last block, and finalisation: leaves the tag in the state. */
+  private finish(i: number, key: Uint8Array): void {
+    this.bytes[i] ^= 1;
+    this.add(key, BLOCK_BYTES);
+    ascon.permute(this.state, FIRST_OF_12);
+    this.add(key, TAG_AT);
   }
 
-  private wipe(): void {
-    this.state.fill(0);
-    this.key.fill(0);
+  /** Xors the key into the state from byte `at` on. */
+  private add(key: Uint8Array, at: number): void {
+    for (let i = 0; i < KEY_BYTES; i++) {
+      this.bytes[at + i] ^= key[i];
+    }
   }
 }

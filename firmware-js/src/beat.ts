@@ -123,7 +123,7 @@ export class BeatSegmenter {
   private newestMs = 0;
   private lastPeak = -1;
   // The open windows, oldest first: index and time of the R peak, and samples to take.
-  private open = 0;
+  private waiting = 0;
   private readonly peaks = new Float64Array(OPEN_WINDOWS);
   private readonly times = new Float64Array(OPEN_WINDOWS);
   private readonly valids = new Int32Array(OPEN_WINDOWS);
@@ -144,8 +144,18 @@ export class BeatSegmenter {
         this.pushPeak(ago);
       }
     }
-    while (this.open > 0 && this.count >= this.peaks[0] + this.valids[0]) {
+    while (this.waiting > 0 && this.count >= this.peaks[0] + this.valids[0]) {
       this.closeOldest();
+    }
+  }
+
+  /** Drops the open windows and learns anew, but keeps the wearer's median RR interval. */
+  restart(): void {
+    this.waiting = 0;
+    this.count = 0;
+    this.lastPeak = -1;
+    if (this.detector !== undefined) {
+      this.detector.restart();
     }
   }
 
@@ -166,18 +176,18 @@ export class BeatSegmenter {
       this.rr.add(peak - this.lastPeak);
     }
     this.lastPeak = peak;
-    this.peaks[this.open] = peak;
-    this.times[this.open] = this.newestMs - ago * SAMPLE_MS;
-    this.valids[this.open] = validSamples(this.rr.value());
-    this.open++;
+    this.peaks[this.waiting] = peak;
+    this.times[this.waiting] = this.newestMs - ago * SAMPLE_MS;
+    this.valids[this.waiting] = validSamples(this.rr.value());
+    this.waiting++;
   }
 
   private closeOldest(): void {
     const peak = this.peaks[0];
     const timeMs = this.times[0];
     const valid = this.valids[0];
-    this.open--;
-    for (let i = 0; i < this.open; i++) {
+    this.waiting--;
+    for (let i = 0; i < this.waiting; i++) {
       this.peaks[i] = this.peaks[i + 1];
       this.times[i] = this.times[i + 1];
       this.valids[i] = this.valids[i + 1];

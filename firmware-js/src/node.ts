@@ -16,12 +16,14 @@ import { connect as connectTls } from 'node:tls';
 import type { ConnectionOptions } from 'node:tls';
 import { hex } from './bytes.ts';
 import { deviceId } from './keys.ts';
+import { NonceLedger } from './ledger.ts';
 import type { LedgerStorage } from './ledger.ts';
 import type { ByteSocket } from './mqtt.ts';
 import { Publisher } from './publisher.ts';
 import type { PublisherOptions } from './publisher.ts';
-import { HeartbeatSensor, sampleTopic } from './sensor.ts';
+import { HeartbeatSensor } from './sensor.ts';
 import type { HeartbeatSensorOptions } from './sensor.ts';
+import { sampleTopic } from './topic.ts';
 
 const TICK_MS = 100;
 const FLUSH_POLL_MS = 20;
@@ -143,7 +145,7 @@ export function runSensor(options: RunSensorOptions): RunningSensor {
     epochBeats,
     clock: Date.now,
     random: randomBytes,
-    ledger: fileLedgerStorage(ledgerFolder),
+    ledger: new NonceLedger(fileLedgerStorage(ledgerFolder)),
     sink: publisher,
   });
   const tick = () => {

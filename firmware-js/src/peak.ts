@@ -43,6 +43,14 @@ export class PeakDetector {
   private crossed = -1;
   private sharpest = 0;
 
+  /** Learns anew from the next sample on. */
+  restart(): void {
+    this.count = 0;
+    this.level = 0;
+    this.since = 0;
+    this.crossed = -1;
+  }
+
   /**
    * Takes the next sample, an integer of at most 20 bits.
    *

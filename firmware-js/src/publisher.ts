@@ -24,27 +24,27 @@ export interface PublisherOptions {
   connect: () => ByteSocket;
   /** Client id, user name and password: ASCII, see `MqttIdentity`. */
   clientId: string;
-  username?: string;
-  password?: string;
+  username?: string | undefined;
+  password?: string | undefined;
   /** {@link KEEP_ALIVE_SECONDS} when left out. */
-  keepAliveSeconds?: number;
+  keepAliveSeconds?: number | undefined;
   /** Topic of every sample, see `sampleTopic`. */
   topic: string;
   /** Fills its argument with random bytes; spreads out reconnects, needs not be secret. */
   random: (bytes: Uint8Array) => void;
   /** Samples kept at most, 1 to 65535; {@link QUEUE_CAPACITY} when left out. */
-  capacity?: number;
+  capacity?: number | undefined;
   /** Samples sent and not yet acknowledged at most; {@link IN_FLIGHT} when left out. */
-  inFlight?: number;
+  inFlight?: number | undefined;
   /** The broker has stored this sample. */
-  onAcknowledged?: (sequence: number) => void;
+  onAcknowledged?: ((sequence: number) => void) | undefined;
   /**
    * The broker accepts other samples but not this one, which is no longer kept. The envelope is only
    * valid during the call.
    */
-  onRejected?: (sequence: number, envelope: Uint8Array) => void;
+  onRejected?: ((sequence: number, envelope: Uint8Array) => void) | undefined;
   /** A connection was lost or refused; another one follows by itself. */
-  onDisconnected?: (reason: string) => void;
+  onDisconnected?: ((reason: string) => void) | undefined;
 }
 
 export const KEEP_ALIVE_SECONDS = 60;

@@ -20,15 +20,19 @@ import {
 import type { EnvelopeHeader } from '@mozaik/protocol/envelope';
 import { AsconAead128, KEY_BYTES } from './ascon.ts';
 import { BeatSegmenter } from './beat.ts';
-import { hex, hide } from './bytes.ts';
+import { hide } from './bytes.ts';
 import { deviceId, epochKey, epochOf, USER_ID_BYTES } from './keys.ts';
-import { NonceLedger } from './ledger.ts';
-import type { LedgerStorage } from './ledger.ts';
 
 /** Where sealed samples go, for example a `Publisher`. */
 export interface EnvelopeSink {
   /** Takes a copy of the envelope, or returns false when it cannot. */
   offer(envelope: Uint8Array): boolean;
+}
+
+/** Gives out sequence numbers that never repeat, for example a `NonceLedger`. */
+export interface SequenceLedger {
+  /** The next number, a u32; throws when it cannot be one that was never given out. */
+  next(): number;
 }
 
 export interface HeartbeatSensorOptions {
@@ -42,15 +46,10 @@ export interface HeartbeatSensorOptions {
   clock: () => number;
   /** Fills its argument with random bytes from the best source that the board has. */
   random: (bytes: Uint8Array) => void;
-  ledger: LedgerStorage;
+  ledger: SequenceLedger;
   sink: EnvelopeSink;
   /** Counts epochs by so many sequence numbers each instead of by time. */
   epochBeats?: number | undefined;
-}
-
-/** The MQTT topic of one stream. */
-export function sampleTopic(userId: Uint8Array, device: Uint8Array, stream: number): string {
-  return 'mozaik/v1/u/' + hex(userId) + '/d/' + hex(device) + '/s/' + stream;
 }
 
 export class HeartbeatSensor {
@@ -65,7 +64,7 @@ export class HeartbeatSensor {
   private readonly clock: () => number;
   private readonly sink: EnvelopeSink;
   private readonly epochBeats: number;
-  private readonly ledger: NonceLedger;
+  private readonly ledger: SequenceLedger;
   /** Hidden like the keys: it holds samples. */
   declare private readonly segmenter: BeatSegmenter;
   private readonly cipher = new AsconAead128();
@@ -76,7 +75,7 @@ export class HeartbeatSensor {
   private readonly nonce: Uint8Array;
   private readonly sealed: Uint8Array;
 
-  /** @throws Error on a wrong length or range, and when the ledger's storage is damaged. */
+  /** @throws Error on a wrong length or range. */
   constructor(options: HeartbeatSensorOptions) {
     if (options.masterKey.length !== KEY_BYTES || options.userId.length !== USER_ID_BYTES) {
       throw new Error('sensor: the master key has 16 bytes and the user id 32');
@@ -94,7 +93,7 @@ export class HeartbeatSensor {
     this.deviceId = deviceId(masterKey);
     this.clock = options.clock;
     this.sink = options.sink;
-    this.ledger = new NonceLedger(options.ledger);
+    this.ledger = options.ledger;
     const segmenter = new BeatSegmenter({
       onBeat: (window, timeMs) => {
         this.beat(window, timeMs);
@@ -119,9 +118,18 @@ export class HeartbeatSensor {
     writeHeader(this.envelope, this.header);
   }
 
-  /** Takes one ECG sample, an integer, at 125 Hz; publishes a beat whenever one is complete. */
-  sample(value: number): void {
-    this.segmenter.push(value, this.clock());
+  /**
+   * Takes one ECG sample, an integer, at 125 Hz; publishes a beat whenever one is complete.
+   *
+   * @param timeMs when it was taken, ms since 1970; now when left out.
+   */
+  sample(value: number, timeMs?: number): void {
+    this.segmenter.push(value, timeMs ?? this.clock());
+  }
+
+  /** Forgets the samples so far: those that follow do not continue them, as after loose electrodes. */
+  restart(): void {
+    this.segmenter.restart();
   }
 
   /**

@@ -7,12 +7,13 @@ import type { AedesOptions } from 'aedes';
 import { BEAT_SAMPLES } from '@mozaik/protocol/envelope';
 import { AsconAead128 } from '../src/ascon.ts';
 import { deviceId, epochKey, epochOf } from '../src/keys.ts';
-import { LEDGER_BLOCK } from '../src/ledger.ts';
+import { LEDGER_BLOCK, NonceLedger } from '../src/ledger.ts';
 import { fileLedgerStorage, openSocket, randomBytes, runSensor } from '../src/node.ts';
 import type { RunningSensor, RunSensorOptions } from '../src/node.ts';
 import { Publisher } from '../src/publisher.ts';
 import type { PublisherOptions } from '../src/publisher.ts';
-import { HeartbeatSensor, sampleTopic } from '../src/sensor.ts';
+import { HeartbeatSensor } from '../src/sensor.ts';
+import { sampleTopic } from '../src/topic.ts';
 import { startBroker, startFlakyLink } from './broker.ts';
 import type { Received } from './broker.ts';
 
@@ -83,7 +84,7 @@ function accelerated(port: number, speed: number, options: Partial<PublisherOpti
     stream: 1,
     clock: () => TIME,
     random: randomBytes,
-    ledger: fileLedgerStorage(folder),
+    ledger: new NonceLedger(fileLedgerStorage(folder)),
     sink: publisher,
   });
   const tick = () => {

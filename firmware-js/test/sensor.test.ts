@@ -3,9 +3,10 @@ import { describe, expect, test } from '@jest/globals';
 import { BEAT_ENVELOPE_BYTES, BEAT_SAMPLES } from '@mozaik/protocol/envelope';
 import { AsconAead128 } from '../src/ascon.ts';
 import { deviceId, epochKey, EPOCH_MS } from '../src/keys.ts';
-import { LEDGER_BLOCK } from '../src/ledger.ts';
+import { LEDGER_BLOCK, NonceLedger } from '../src/ledger.ts';
 import type { LedgerStorage } from '../src/ledger.ts';
-import { HeartbeatSensor, sampleTopic } from '../src/sensor.ts';
+import { HeartbeatSensor } from '../src/sensor.ts';
+import { sampleTopic } from '../src/topic.ts';
 import type { HeartbeatSensorOptions } from '../src/sensor.ts';
 
 const masterKey = Uint8Array.from({ length: 16 }, (_, i) => 200 + i);
@@ -14,7 +15,7 @@ const beat = Uint8Array.from({ length: BEAT_SAMPLES }, (_, i) => i);
 const START = 495000 * EPOCH_MS;
 const STREAM = 513;
 
-function memoryLedger(): LedgerStorage {
+function memoryStorage(): LedgerStorage {
   const slots: Uint8Array[] = [];
   return {
     read: (slot) => slots[slot],
@@ -32,7 +33,7 @@ function start(options: Partial<HeartbeatSensorOptions>) {
     stream: STREAM,
     clock: () => START,
     random: (bytes) => bytes.fill(0x5a),
-    ledger: memoryLedger(),
+    ledger: new NonceLedger(memoryStorage()),
     sink: { offer: (envelope) => sent.push(envelope.slice()) > 0 },
     ...options,
   });
@@ -108,9 +109,9 @@ describe('the heartbeat sensor', () => {
   });
 
   test('does not repeat sequence numbers after a restart', () => {
-    const ledger = memoryLedger();
-    start({ ledger }).sensor.beat(beat, START);
-    expect(start({ ledger }).sensor.beat(beat, START)).toBe(LEDGER_BLOCK);
+    const storage = memoryStorage();
+    start({ ledger: new NonceLedger(storage) }).sensor.beat(beat, START);
+    expect(start({ ledger: new NonceLedger(storage) }).sensor.beat(beat, START)).toBe(LEDGER_BLOCK);
   });
 
   test('tells when the sink is full', () => {

@@ -2,7 +2,12 @@ import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { envelopeSource, firmwareSources } from './paths.ts';
-import { violations } from './subset.ts';
+import {
+  bundleViolations,
+  CORE_GLOBALS,
+  ESPRUINO_GLOBALS,
+  violations,
+} from '../src/bundle/gate.ts';
 
 const ADAPTERS = ['index.ts', 'node.ts'];
 const core = readdirSync(firmwareSources)
@@ -13,7 +18,7 @@ describe('the language subset of the boards', () => {
   test.each([...core, envelopeSource].map((file) => [path.basename(file), file]))(
     '%s stays within it',
     (_, file) => {
-      expect(violations(readFileSync(file, 'utf8'))).toEqual([]);
+      expect(violations(readFileSync(file, 'utf8'), CORE_GLOBALS)).toEqual([]);
     },
   );
 
@@ -71,22 +76,48 @@ describe('the language subset of the boards', () => {
     ['used before its definition', 'function f() { g(); function g() {} }'],
     ['used before its definition', 'const a = new B(); class B {}'],
     ['used before its definition', 'const a = b; const b = 1;'],
+    ['used before its definition', 'const f = () => a; const a = 1;'],
+    ['used before its definition', 'f(a); var a = 1;'],
+    ['regular expression', 'const a = /(?<year>[0-9]+)/;'],
+    ['regular expression', 'const a = /a/u;'],
+    ['import', "const a = import('./a.ts');"],
     ['import', "import { a } from 'node:fs';"],
     ['import', "import { a } from '@mozaik/protocol';"],
     ['import', "export * from 'aedes';"],
     ['not erasable', 'enum A { B }'],
   ])('the gate bites: %s in `%s`', (rule, source) => {
-    expect(violations(source).map((violation) => violation.rule)).toContain(rule);
+    expect(violations(source, CORE_GLOBALS).map((violation) => violation.rule)).toContain(rule);
   });
 
   test.each([
-    'for (let i = 0; i < 3; i++) { const j = i; f(j); }',
-    'for (const x of a) { f(x); } const g = () => 1;',
+    'function f(j) {} for (let i = 0; i < 3; i++) { const j = i; f(j); }',
+    'function f(a) { for (const x of a) { f(x); } const g = () => 1; }',
+    'function f(s) { const g = (t) => t; return g(s); } const t = 1; function s() {}',
+    'const a = /^[a-z]+$/gi; for (let i = 0; i < 3; i++) { const f = function (i) { return i; }; }',
     'class A { private a?: number; m(b?: Map<string, bigint>) { return this.a ?? b; } }',
     "import type { A } from './a.ts'; import { b } from '@mozaik/protocol/envelope';",
-    'interface A { of: Set<number>; } const a = `x${1}`; try { f(); } catch { g(); }',
+    'interface A { of: Set<number>; } function f() {} const a = `x${1}`; try { f(); } catch { f(); }',
     'class A { get a() { return 1; } static b() { return 2; } } class B extends A {}',
   ])('and lets pass `%s`', (source) => {
-    expect(violations(source)).toEqual([]);
+    expect(violations(source, CORE_GLOBALS)).toEqual([]);
+  });
+});
+
+describe('the gate on bundles', () => {
+  test.each([
+    ['module statement', 'const a = 1; export { a };'],
+    ['module statement', "import { a } from './a.ts';"],
+    ['module statement', 'export default 1;'],
+    ['absent global', 'module.exports = 1;'],
+    ['absent global', 'console.log(1);'],
+    ['closure over a loop variable', 'for(let t=0;t<3;t++)exports.a=()=>t;'],
+  ])('bites: %s in `%s`', (rule, source) => {
+    expect(bundleViolations(source).map((violation) => violation.rule)).toContain(rule);
+  });
+
+  test('knows what a board gives a module', () => {
+    expect(
+      bundleViolations(ESPRUINO_GLOBALS.map((name) => `exports.a = ${name};`).join('')),
+    ).toEqual([]);
   });
 });

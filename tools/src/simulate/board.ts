@@ -4,6 +4,7 @@
  */
 import {
   HeartbeatSensor,
+  NonceLedger,
   Publisher,
   sampleTopic,
   type ByteSocket,
@@ -173,7 +174,7 @@ export class Board {
       stream,
       clock: () => clock.date(),
       random: randomBytes,
-      ledger: this.flash,
+      ledger: new NonceLedger(this.flash),
       sink: {
         offer: (envelope) => {
           journal.sealed(envelope, this.#window);

@@ -89,7 +89,7 @@ describe('flash that loses power', () => {
           stream: 0,
           clock: () => 0,
           random: (bytes) => bytes.fill(9),
-          ledger: flash,
+          ledger: new NonceLedger(flash),
           sink: {
             offer: (envelope) => {
               nonces.add(toHex(decodeSample(envelope).nonce));

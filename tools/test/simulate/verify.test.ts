@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { createDevice, type Api } from '@mozaik/client';
-import { HeartbeatSensor } from '@mozaik/firmware';
+import { HeartbeatSensor, NonceLedger } from '@mozaik/firmware';
 import { BEAT_SAMPLES, toHex } from '@mozaik/protocol';
 import { seededRandom } from '../../src/ecg/random.ts';
 import { Flash } from '../../src/simulate/flash.ts';
@@ -22,7 +22,7 @@ function board() {
     stream: 0,
     clock: () => 0,
     random: (bytes) => bytes.fill(4),
-    ledger: new Flash(seededRandom(1)),
+    ledger: new NonceLedger(new Flash(seededRandom(1))),
     sink: {
       offer: (envelope) => {
         journal.sealed(envelope, windows[envelopes.length]);

@@ -1,0 +1,58 @@
+/** What the device code uses of an Espruino board, so that nothing else creeps in. */
+
+export interface Storage {
+  read(name: string): string | undefined;
+  readArrayBuffer(name: string): ArrayBuffer | undefined;
+  /** Into a file of this size bits can only be cleared; it is made, all ones, when it is missing. */
+  write(name: string, bytes: Uint8Array, offset: number, size: number): boolean;
+  erase(name: string): void;
+}
+
+/** A pin, opaque to us. */
+export type Pin = unknown;
+
+export interface NetSocket {
+  write(text: string): boolean;
+  end(): void;
+  on(event: string, listener: (text: string) => void): void;
+}
+
+export interface NetModule {
+  connect(options: object, connected: () => void): NetSocket;
+}
+
+interface WaveformOptions {
+  doubleBuffer: boolean;
+  bits: number;
+}
+
+export interface WaveformInput {
+  on(event: string, listener: (buffer: ArrayLike<number>) => void): void;
+  startInput(pin: Pin, rate: number, options: { repeat: boolean }): void;
+  stop(): void;
+}
+
+export type NativeFunction = (address: number, first: number) => void;
+
+declare global {
+  /** The board's own `require`, by a name that bundling leaves alone. */
+  function boardRequire(module: string): unknown;
+  /** Espruino's utilities. */
+  const E: {
+    hwRand?: () => number;
+    toString(bytes: Uint8Array): string;
+    toFlatString?: (bytes: Uint8Array) => string;
+    toArrayBuffer(text: string): ArrayBuffer;
+    getAddressOf(memory: unknown, flat: boolean): number;
+    nativeCall(address: number, signature: string, code: string): NativeFunction;
+  };
+  /** Bluetooth. */
+  const NRF: {
+    setServices(services: object, options: object): void;
+    updateServices(services: object): void;
+    on(event: string, listener: () => void): void;
+  };
+  const Waveform: new (samples: number, options: WaveformOptions) => WaveformInput;
+  function analogRead(pin: Pin): number;
+  function digitalRead(pin: Pin): number;
+}

@@ -1,0 +1,90 @@
+/** Starts a sensor on this board's flash, clock and chance, into whatever brings its samples away. */
+import { deviceId } from '../keys.ts';
+import { HeartbeatSensor } from '../sensor.ts';
+import type { EnvelopeSink } from '../sensor.ts';
+import { BitmapLedger } from './bitmap-ledger.ts';
+import type { Storage } from './board.ts';
+import { chooseCipher } from './cipher.ts';
+import type { Speed } from './cipher.ts';
+import type { EcgOptions } from './ecg.ts';
+import type { BrokerOptions } from './net.ts';
+import { randomBytes } from './random.ts';
+
+export interface ConnectOptions extends Partial<BrokerOptions> {
+  /** 16 bytes. */
+  masterKey: Uint8Array;
+  /** 32 bytes. */
+  userId: Uint8Array;
+  /** Stream number on this device, u16; 0 when left out. */
+  stream?: number;
+  /** Beats per epoch, for a board whose clock nobody sets. */
+  epochBeats?: number;
+  /** The analog front end; heartbeats come through `sensor` when left out. */
+  ecg?: EcgOptions;
+  /** The password that the store gave this device. */
+  password?: string;
+  /** This sample is kept safely: by the store, or without a network by the gateway. */
+  onAcknowledged?: (sequence: number) => void;
+  onRejected?: (sequence: number) => void;
+  onDisconnected?: (reason: string) => void;
+}
+
+/** What brings samples away: the module `mozaik-mqtt` or `mozaik-ble`. */
+export interface Transport extends EnvelopeSink {
+  pending(): number;
+  stop(): void;
+}
+
+export interface TransportModule {
+  open(options: ConnectOptions, device: Uint8Array): Transport;
+}
+
+/** What samples a heart: the module `mozaik-ecg`. */
+export interface SourceModule {
+  /** Feeds the sensor until the function that it returns is called. */
+  open(sensor: HeartbeatSensor, options: EcgOptions): () => void;
+}
+
+export interface Device {
+  sensor: HeartbeatSensor;
+  transport: Transport;
+  /** What the cipher runs through, as the self-test found. */
+  cipher: Speed;
+  /** Ends everything and wipes the keys. */
+  stop: () => void;
+}
+
+/**
+ * Starts the sensor. With a `host` it publishes to the broker there, and the network has to be up;
+ * without one it hands its heartbeats to whichever gateway connects over Bluetooth.
+ */
+export function connect(options: ConnectOptions): Device {
+  const cipher = chooseCipher();
+  const name = options.host === undefined ? 'mozaik-ble' : 'mozaik-mqtt';
+  const module = boardRequire(name) as TransportModule;
+  const transport = module.open(options, deviceId(options.masterKey));
+  const sensor = new HeartbeatSensor({
+    masterKey: options.masterKey,
+    userId: options.userId,
+    stream: options.stream ?? 0,
+    epochBeats: options.epochBeats,
+    clock: Date.now,
+    random: randomBytes,
+    ledger: new BitmapLedger(boardRequire('Storage') as Storage),
+    sink: transport,
+  });
+  const stopEcg =
+    options.ecg === undefined
+      ? () => {}
+      : (boardRequire('mozaik-ecg') as SourceModule).open(sensor, options.ecg);
+  return {
+    sensor: sensor,
+    transport: transport,
+    cipher: cipher,
+    stop: () => {
+      stopEcg();
+      transport.stop();
+      sensor.close();
+    },
+  };
+}

@@ -1,0 +1,23 @@
+/** The Espruino modules and the suite as one script, for a bare context or a real interpreter. */
+import path from 'node:path';
+import { buildEspruino } from '../src/bundle/espruino.ts';
+import { link } from '../src/bundle/link.ts';
+
+const entry = path.join(import.meta.dirname, 'suite/espruino-entry.ts');
+
+const asModule = (name: string, code: string): string =>
+  `var ${name} = (function () { var exports = {};\n${code}\nreturn exports; })();\n`;
+
+/** The script defines `runPart(part, answers)`, which throws when that part of the suite fails. */
+export async function espruinoScript(): Promise<{ modules: string; suite: string }> {
+  const [mozaik, mqtt, { code, exports }] = await Promise.all([
+    buildEspruino('mozaik'),
+    buildEspruino('mozaik-mqtt'),
+    link(entry),
+  ]);
+  const local = exports.get('runPart') as string;
+  return {
+    modules: asModule('mozaik', mozaik.code) + asModule('mqtt', mqtt.code),
+    suite: `${code}\nvar runSuitePart = ${local};\n`,
+  };
+}
