@@ -24,11 +24,38 @@ export function permutation(random: usize, count: i32, out: usize): void {
   }
 }
 
-/** out[u] = x[u] ^ a[order[u]] for `count` units. */
-export function maskUnits(x: usize, a: usize, order: usize, out: usize, count: i32): void {
-  for (let u: usize = 0; u < <usize>count; u++) {
-    const j = <usize>load<u16>(order + (u << 1));
-    store<u64>(out + (u << 3), load<u64>(x + (u << 3)) ^ load<u64>(a + j));
+// Units at byte offsets order[u] and order[u + 1] of a stream.
+function two(stream: usize, first: usize, second: usize): v128 {
+  return v128.load64_lane(stream + second, v128.load64_zero(stream + first), 1);
+}
+
+/**
+ * Both shares of the masked operands of a page of gates: sigma[u] = x[u] ^ a[order[u]] and rho[u] = y[u] ^
+ * b[order[u]], for an even number of units. `own` and `next` take sigma and then rho.
+ */
+export function maskOperands(
+  xOwn: usize,
+  xNext: usize,
+  yOwn: usize,
+  yNext: usize,
+  aOwn: usize,
+  aNext: usize,
+  bOwn: usize,
+  bNext: usize,
+  order: usize,
+  own: usize,
+  next: usize,
+  count: i32,
+): void {
+  const length = (<usize>count) << 3;
+  for (let at: usize = 0; at < length; at += 16) {
+    const j = <usize>load<u16>(order);
+    const k = <usize>load<u16>(order, 2);
+    order += 4;
+    v128.store(own + at, v128.xor(v128.load(xOwn + at), two(aOwn, j, k)));
+    v128.store(next + at, v128.xor(v128.load(xNext + at), two(aNext, j, k)));
+    v128.store(own + length + at, v128.xor(v128.load(yOwn + at), two(bOwn, j, k)));
+    v128.store(next + length + at, v128.xor(v128.load(yNext + at), two(bNext, j, k)));
   }
 }
 
@@ -40,29 +67,46 @@ export function pickUnits(a: usize, order: usize, out: usize, count: i32): void 
 }
 
 /**
- * One share of z ^ c ^ sigma b ^ rho a ^ sigma rho, which is a share of zero when z = x y and c = a b,
- * for sigma = x ^ a and rho = y ^ b. `mask` is all ones for the share that absorbs public values.
+ * Shares of z ^ c ^ sigma b ^ rho a ^ sigma rho, which is zero when z = x y and c = a b, for sigma = x ^ a
+ * and rho = y ^ b. `next` takes this party's second share, `third` the sum of both, which is the third
+ * share if all is well. Masks are all ones for the share that absorbs public values.
  */
 export function gateResidue(
-  z: usize,
+  zOwn: usize,
+  zNext: usize,
   sigma: usize,
   rho: usize,
-  a: usize,
-  b: usize,
-  c: usize,
+  aOwn: usize,
+  aNext: usize,
+  bOwn: usize,
+  bNext: usize,
+  cOwn: usize,
+  cNext: usize,
   order: usize,
-  mask: i32,
-  out: usize,
+  maskOwn: i32,
+  maskNext: i32,
+  next: usize,
+  third: usize,
   count: i32,
 ): void {
-  const ones = <u64>(<i64>mask);
-  for (let u: usize = 0; u < <usize>count; u++) {
-    const j = <usize>load<u16>(order + (u << 1));
-    const at = u << 3;
-    const s = load<u64>(sigma + at);
-    const r = load<u64>(rho + at);
-    const products = (s & load<u64>(b + j)) ^ (r & load<u64>(a + j)) ^ (s & r & ones);
-    store<u64>(out + at, load<u64>(z + at) ^ load<u64>(c + j) ^ products);
+  const length = (<usize>count) << 3;
+  const onesOwn = i32x4.splat(maskOwn);
+  const onesNext = i32x4.splat(maskNext);
+  for (let at: usize = 0; at < length; at += 16) {
+    const j = <usize>load<u16>(order);
+    const k = <usize>load<u16>(order, 2);
+    order += 4;
+    const s = v128.load(sigma + at);
+    const r = v128.load(rho + at);
+    const sr = v128.and(s, r);
+    const ownProducts = v128.xor(v128.and(s, two(bOwn, j, k)), v128.and(r, two(aOwn, j, k)));
+    const ownValue = v128.xor(v128.load(zOwn + at), two(cOwn, j, k));
+    const wOwn = v128.xor(v128.xor(ownValue, ownProducts), v128.and(sr, onesOwn));
+    const nextProducts = v128.xor(v128.and(s, two(bNext, j, k)), v128.and(r, two(aNext, j, k)));
+    const nextValue = v128.xor(v128.load(zNext + at), two(cNext, j, k));
+    const wNext = v128.xor(v128.xor(nextValue, nextProducts), v128.and(sr, onesNext));
+    v128.store(next + at, wNext);
+    v128.store(third + at, v128.xor(wOwn, wNext));
   }
 }
 

@@ -3,7 +3,14 @@
 export { asconBegin, asconEnd, asconAbsorb, xorConstant } from './ascon';
 export { chacha12 } from './chacha';
 export { xorBytes, andBytes } from './bits';
-export { copyXor, permutation, maskUnits, pickUnits, gateResidue, isProduct } from './gate-check';
+export {
+  copyXor,
+  permutation,
+  maskOperands,
+  pickUnits,
+  gateResidue,
+  isProduct,
+} from './gate-check';
 export { planesFromWords, planesFromWords64, rowsFromMessages } from './transpose';
 export { planesFromBytes, wordsFromPlanes, negate24 } from './planes';
 export { dense } from './dense';
@@ -20,6 +27,7 @@ export {
   selectReceiver,
   selectHelper,
 } from './convert';
+export { universalHash } from './universal-hash';
 
 /** First byte that the caller may use. */
 export const heapBase: usize = __heap_base;

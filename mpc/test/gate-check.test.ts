@@ -30,10 +30,10 @@ async function verifiedGates(session: Session): Promise<void> {
   const gate = { x: load(session, xs), y: load(session, ys), out: session.allocate(LENGTH) };
   for (let i = 0; i < 3; i++) await and(session, [gate], LENGTH);
   log.finish();
-  const [opened, residues] = [new Transcript(), new Transcript()];
+  const [opened, residues] = [new Transcript(session), new Transcript(session)];
   await checkGates(session, log, arrays, await tossCoin(session.channel), opened, residues);
-  await opened.compare(session.channel);
-  await residues.compare(session.channel);
+  await opened.compare();
+  await residues.compare();
 }
 
 const flip =

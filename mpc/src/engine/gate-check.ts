@@ -17,7 +17,7 @@ import { sumCosts, type Cost } from './binary.ts';
 import { Generator } from './generator.ts';
 import { PAGE_BYTES, PAGE_UNITS, type GateLog } from './gate-log.ts';
 import type { Session } from './session.ts';
-import type { Transcript } from './transcript.ts';
+import { BlockHash, type Transcript } from './transcript.ts';
 import {
   makeTriples,
   OPENED_BYTES,
@@ -81,6 +81,7 @@ export async function checkGates(
 ): Promise<void> {
   const { memory } = session;
   const start = memory.mark();
+  const blocks = new BlockHash(session);
   const generator = new Generator(memory, coin, 0);
   const items = arrays.flatMap((triples) =>
     permutedPages(session, generator, log.pages).map((triplePage, page): Item => {
@@ -90,7 +91,7 @@ export async function checkGates(
   for (let done = 0; done < items.length; done += ITEMS_PER_MESSAGE) {
     const mark = memory.mark();
     const group = items.slice(done, done + ITEMS_PER_MESSAGE);
-    await checkItems(session, log, generator, group, opened, residues);
+    await checkItems(session, log, generator, group, blocks, opened, residues);
     memory.release(mark);
   }
   memory.release(start);
@@ -115,6 +116,7 @@ async function checkItems(
   log: GateLog,
   generator: Generator,
   items: Item[],
+  blocks: BlockHash,
   opened: Transcript,
   residues: Transcript,
 ): Promise<void> {
@@ -122,72 +124,86 @@ async function checkItems(
   const orders = memory.allocate(items.length * ORDER_BYTES);
   const total = items.length * ITEM_BYTES;
   const own = memory.allocate(total);
-  const other = memory.allocate(total);
+  const next = memory.allocate(total);
   const missing = memory.allocate(total);
   items.forEach((item, n) => {
-    const mark = memory.mark();
     const order = orders + n * ORDER_BYTES;
     const random = generator.take(TRIPLE_PAGE_UNITS * WORD_BYTES);
     kernels.permutation(random, TRIPLE_PAGE_UNITS, order);
-    maskItem(session, log, item, order, 'a', own + n * ITEM_BYTES);
-    maskItem(session, log, item, order, 'b', other + n * ITEM_BYTES);
-    memory.release(mark);
+    maskItem(session, log, item, order, own + n * ITEM_BYTES, next + n * ITEM_BYTES);
   });
   await session.exchange('next', own, total, missing);
-  kernels.xorBytes(own, other, own, total);
+  kernels.xorBytes(own, next, own, total);
   kernels.xorBytes(own, missing, own, total);
-  opened.addToAll(memory.bytes(own, total));
 
-  const residueOwn = memory.allocate(PAGE_BYTES);
-  const residueNext = memory.allocate(PAGE_BYTES);
+  const [nextResidue, thirdResidue] = [memory.allocate(PAGE_BYTES), memory.allocate(PAGE_BYTES)];
   items.forEach(({ page, triples, triplePage }, n) => {
     const sigma = own + n * ITEM_BYTES;
     const rho = sigma + PAGE_BYTES;
     const picked = rho + PAGE_BYTES;
+    opened.add('previous', blocks.hash('previous', sigma, ITEM_BYTES));
+    opened.add('next', blocks.hash('next', sigma, ITEM_BYTES));
     if (
       !kernels.isProduct(picked, picked + OPENED_BYTES, picked + 2 * OPENED_BYTES, OPENED_UNITS)
     ) {
       throw new MozaikError('PEER_CHEATED', 'a triple that was opened is wrong');
     }
-    for (const share of ['a', 'b'] as const) {
-      const at = triplePage * TRIPLE_PAGE_BYTES;
-      kernels.gateResidue(
-        log.z[share] + page * PAGE_BYTES,
-        sigma,
-        rho,
-        triples.a[share] + at,
-        triples.b[share] + at,
-        triples.c[share] + at,
-        orders + n * ORDER_BYTES,
-        constantMask[share],
-        share === 'a' ? residueOwn : residueNext,
-        PAGE_UNITS,
-      );
-    }
+    const { a, b, c } = triples;
+    const gates = page * PAGE_BYTES;
+    const at = triplePage * TRIPLE_PAGE_BYTES;
+    kernels.gateResidue(
+      log.z.a + gates,
+      log.z.b + gates,
+      sigma,
+      rho,
+      a.a + at,
+      a.b + at,
+      b.a + at,
+      b.b + at,
+      c.a + at,
+      c.b + at,
+      orders + n * ORDER_BYTES,
+      constantMask.a,
+      constantMask.b,
+      nextResidue,
+      thirdResidue,
+      PAGE_UNITS,
+    );
     // Shares i and i + 1 of zero add up to share i + 2, which the next party holds as its second.
-    residues.add('previous', memory.bytes(residueNext, PAGE_BYTES));
-    kernels.xorBytes(residueOwn, residueNext, residueOwn, PAGE_BYTES);
-    residues.add('next', memory.bytes(residueOwn, PAGE_BYTES));
+    residues.add('previous', blocks.hash('previous', nextResidue, PAGE_BYTES));
+    residues.add('next', blocks.hash('next', thirdResidue, PAGE_BYTES));
   });
 }
 
-/** One share of the masked operands of a page, and of the triples that are opened. */
+/** Both shares of the masked operands of a page, and of the triples that are opened. */
 function maskItem(
   { kernels }: Session,
-  log: GateLog,
-  { page, triples, triplePage }: Item,
+  { x, y }: GateLog,
+  { page, triples: { a, b, c }, triplePage }: Item,
   order: number,
-  share: 'a' | 'b',
-  out: number,
+  own: number,
+  next: number,
 ): void {
   const gates = page * PAGE_BYTES;
   const at = triplePage * TRIPLE_PAGE_BYTES;
-  const [a, b, c] = [triples.a[share] + at, triples.b[share] + at, triples.c[share] + at];
-  kernels.maskUnits(log.x[share] + gates, a, order, out, PAGE_UNITS);
-  kernels.maskUnits(log.y[share] + gates, b, order, out + PAGE_BYTES, PAGE_UNITS);
+  kernels.maskOperands(
+    x.a + gates,
+    x.b + gates,
+    y.a + gates,
+    y.b + gates,
+    a.a + at,
+    a.b + at,
+    b.a + at,
+    b.b + at,
+    order,
+    own,
+    next,
+    PAGE_UNITS,
+  );
   const openedOrder = order + 2 * PAGE_UNITS;
   [a, b, c].forEach((values, n) => {
-    const to = out + 2 * PAGE_BYTES + n * OPENED_BYTES;
-    kernels.pickUnits(values, openedOrder, to, OPENED_UNITS);
+    const to = 2 * PAGE_BYTES + n * OPENED_BYTES;
+    kernels.pickUnits(values.a + at, openedOrder, own + to, OPENED_UNITS);
+    kernels.pickUnits(values.b + at, openedOrder, next + to, OPENED_UNITS);
   });
 }

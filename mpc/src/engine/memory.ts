@@ -10,20 +10,40 @@ export interface Kernels {
   heapBase: WebAssembly.Global;
   copyXor(from: number, to: number, length: number, mask: number): void;
   permutation(random: number, count: number, out: number): void;
-  maskUnits(x: number, a: number, order: number, out: number, count: number): void;
-  pickUnits(a: number, order: number, out: number, count: number): void;
-  gateResidue(
-    z: number,
-    sigma: number,
-    rho: number,
-    a: number,
-    b: number,
-    c: number,
+  maskOperands(
+    xOwn: number,
+    xNext: number,
+    yOwn: number,
+    yNext: number,
+    aOwn: number,
+    aNext: number,
+    bOwn: number,
+    bNext: number,
     order: number,
-    mask: number,
-    out: number,
+    own: number,
+    next: number,
     count: number,
   ): void;
+  pickUnits(a: number, order: number, out: number, count: number): void;
+  gateResidue(
+    zOwn: number,
+    zNext: number,
+    sigma: number,
+    rho: number,
+    aOwn: number,
+    aNext: number,
+    bOwn: number,
+    bNext: number,
+    cOwn: number,
+    cNext: number,
+    order: number,
+    maskOwn: number,
+    maskNext: number,
+    next: number,
+    third: number,
+    count: number,
+  ): void;
+  universalHash(key: number, data: number, length: number, out: number): void;
   isProduct(a: number, b: number, c: number, count: number): number;
   asconBegin(
     a: number,
@@ -176,23 +196,39 @@ const ALIGNMENT = 16;
 const binary = new URL('../../build/kernels.wasm', import.meta.url);
 let compiled: WebAssembly.Module | undefined;
 
+/**
+ * Instances that sessions have wiped and the next ones take: fresh pages of memory cost more than wiping
+ * used ones.
+ */
+const free: Kernels[] = [];
+const FREE_MAX = 2;
+
+function newKernels(): Kernels {
+  compiled ??= new WebAssembly.Module(readFileSync(binary));
+  return new WebAssembly.Instance(compiled).exports as unknown as Kernels;
+}
+
 /** Linear memory with kernels over it. Allocation is by stack discipline: mark, allocate, release. */
 export class Memory {
   readonly kernels: Kernels;
   readonly #base: number;
   #top: number;
+  /** End of what was ever allocated. */
+  #high: number;
+  #wiped = false;
 
   constructor() {
-    compiled ??= new WebAssembly.Module(readFileSync(binary));
-    this.kernels = new WebAssembly.Instance(compiled).exports as unknown as Kernels;
+    this.kernels = free.pop() ?? newKernels();
     this.#base = align(this.kernels.heapBase.value as number);
     this.#top = this.#base;
+    this.#high = this.#base;
   }
 
   /** Allocates `length` bytes, 16-byte aligned, with undefined contents. */
   allocate(length: number): number {
     const pointer = this.#top;
     this.#top = align(pointer + length);
+    this.#high = Math.max(this.#high, this.#top);
     const { memory } = this.kernels;
     const missing = this.#top + ALIGNMENT - memory.buffer.byteLength;
     if (missing > 0) memory.grow(Math.ceil(missing / PAGE_BYTES));
@@ -206,13 +242,18 @@ export class Memory {
     return pointer;
   }
 
-  /** A view, valid until the next allocation. */
+  /**
+   * A view, valid until the next allocation.
+   * @throws Error when the memory has been wiped: it may be another session's now
+   */
   bytes(pointer: number, length: number): Uint8Array {
+    if (this.#wiped) throw new Error('the session has ended');
     return new Uint8Array(this.kernels.memory.buffer, pointer, length);
   }
 
-  /** A view of `count` 32-bit words, valid until the next allocation. */
+  /** A view of `count` 32-bit words, as {@link Memory.bytes}. */
   words(pointer: number, count: number): Uint32Array {
+    if (this.#wiped) throw new Error('the session has ended');
     return new Uint32Array(this.kernels.memory.buffer, pointer, count);
   }
 
@@ -226,10 +267,12 @@ export class Memory {
     this.#top = mark;
   }
 
-  /** Overwrites everything with zeros. */
+  /** Overwrites everything with zeros; the memory is not used again but by another session. */
   wipe(): void {
-    new Uint8Array(this.kernels.memory.buffer, this.#base).fill(0);
-    this.#top = this.#base;
+    if (this.#wiped) return;
+    this.bytes(this.#base, this.#high - this.#base).fill(0);
+    this.#wiped = true;
+    if (free.length < FREE_MAX) free.push(this.kernels);
   }
 }
 

@@ -23,7 +23,7 @@ export interface ConstantMask {
   b: number;
 }
 
-const PURPOSE = { zero: 0, pair: 1, triple: 2 } as const;
+const PURPOSE = { zero: 0, pair: 1, triple: 2, compare: 3 } as const;
 
 /**
  * Randomness shared with the two neighbours: generator i is known to parties i - 1 and i. `own` is
@@ -49,6 +49,8 @@ export class Session {
   readonly pair: GeneratorPair;
   /** For random shares of triples: share i is known to parties i - 1 and i. */
   readonly triple: GeneratorPair;
+  /** For keys of hashes that two parties compare, and that the third must not know. */
+  readonly compare: GeneratorPair;
   /** Where gates are recorded for verification; absent in the semi-honest protocol. */
   log: GateLog | undefined;
   /** Notes what a neighbour must hold too, to be compared later; absent in the semi-honest protocol. */
@@ -56,7 +58,13 @@ export class Session {
 
   private constructor(
     channel: Channel,
-    { memory, zero, pair, triple }: Pick<Session, 'memory' | 'zero' | 'pair' | 'triple'>,
+    {
+      memory,
+      zero,
+      pair,
+      triple,
+      compare,
+    }: Pick<Session, 'memory' | 'zero' | 'pair' | 'triple' | 'compare'>,
   ) {
     this.channel = channel;
     this.index = channel.index;
@@ -66,6 +74,7 @@ export class Session {
     this.zero = zero;
     this.pair = pair;
     this.triple = triple;
+    this.compare = compare;
   }
 
   /**
@@ -88,6 +97,7 @@ export class Session {
       zero: generators(PURPOSE.zero),
       pair: generators(PURPOSE.pair),
       triple: generators(PURPOSE.triple),
+      compare: generators(PURPOSE.compare),
     });
   }
 

@@ -46,13 +46,15 @@ export class Verification implements Checks {
   readonly #log: GateLog;
   readonly #triples: Triples[];
   readonly #layers: DenseRecord[] = [];
-  readonly #opened = new Transcript();
-  readonly #residues = new Transcript();
+  readonly #opened: Transcript;
+  readonly #residues: Transcript;
 
   private constructor(session: Session, log: GateLog, triples: Triples[]) {
     this.#session = session;
     this.#log = log;
     this.#triples = triples;
+    this.#opened = new Transcript(session);
+    this.#residues = new Transcript(session);
   }
 
   /**
@@ -116,8 +118,8 @@ export class Verification implements Checks {
     await checkDense(session, this.#layers, this);
     const coin = await this.coin();
     await checkGates(session, this.#log, this.#triples, coin, this.#opened, this.#residues);
-    await this.#opened.compare(session.channel);
-    await this.#residues.compare(session.channel);
+    await this.#opened.compare();
+    await this.#residues.compare();
   }
 }
 
@@ -139,8 +141,8 @@ export async function openBits(session: Session, x: Shares, length: number): Pro
   kernels.xorBytes(bits, missing, bits, length);
   const opened = memory.bytes(bits, length).slice();
   memory.release(mark);
-  const transcript = new Transcript();
+  const transcript = new Transcript(session);
   transcript.addToAll(opened);
-  await transcript.compare(session.channel);
+  await transcript.compare();
   return opened;
 }

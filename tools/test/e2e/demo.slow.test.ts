@@ -80,7 +80,7 @@ test(
       classified: 16,
       failed: 0,
       agreement: 1,
-      adversary: 'semi-honest',
+      adversary: 'malicious',
     });
     const number = expect.any(Number) as unknown as number;
     expect(summary).toMatchObject({
