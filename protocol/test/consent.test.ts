@@ -70,7 +70,7 @@ describe('consent', () => {
       { to: 2 ** 48 },
       { stream: 65_536 },
       { kind: 2 },
-      { protocol: 'replicated3-malicious' },
+      { protocol: 'replicated3-unknown' },
       { mode: 'forever' },
       { parties: [a, b] },
       { sequences: Array.from({ length: 1025 }, (_, i) => [i, i]) },
