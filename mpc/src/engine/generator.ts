@@ -13,9 +13,11 @@ const CONSTANTS = [0x61707865, 0x3320646e, 0x79622d32, 0x6b206574];
 const KEY_AT = 4;
 const NONCE_AT = 13;
 /** The kernel's unit. */
-const GROUP_BYTES = 256;
+export const GROUP_BYTES = 256;
 /** Bytes made at once: makes the call's cost vanish for single heartbeats. */
 const BUFFER_BYTES = 16_384;
+
+const roundToGroups = (length: number): number => Math.ceil(length / GROUP_BYTES) * GROUP_BYTES;
 
 /**
  * A stream that two parties hold with the same seed. Both take the same lengths in the same order, so
@@ -43,10 +45,14 @@ export class Generator {
 
   /** Allocates the next `length` bytes. */
   fill(length: number): number {
-    const groups = Math.ceil(length / GROUP_BYTES);
-    const pointer = this.#memory.allocate(groups * GROUP_BYTES);
-    this.#kernels.chacha12(this.#state, pointer, groups);
+    const pointer = this.#memory.allocate(roundToGroups(length));
+    this.write(pointer, length);
     return pointer;
+  }
+
+  /** Writes the next `length` bytes, and more up to a multiple of {@link GROUP_BYTES}. */
+  write(pointer: number, length: number): void {
+    this.#kernels.chacha12(this.#state, pointer, roundToGroups(length) / GROUP_BYTES);
   }
 
   /** Pointer to the next `length` bytes: valid until the next call, or until a release. */

@@ -8,6 +8,9 @@ import { MozaikError } from '@mozaik/protocol';
 const LENGTH_BYTES = 4;
 /** Unread bytes held for a peer that runs ahead: it can be one round ahead at most. */
 const UNREAD_MAX_BYTES = 256 << 20;
+/** From this size on, buffers are used again: garbage of megabytes costs more than the copies. */
+const LARGE_BYTES = 65_536;
+const SPARE_MAX = 2;
 
 interface Waiting {
   length: number;
@@ -20,6 +23,10 @@ export class Link {
   readonly #socket: TLSSocket;
   readonly #timeoutMs: number;
   #chunks: Buffer[] = [];
+  /** Where large messages are put together. */
+  #large = Buffer.alloc(0);
+  /** Buffers of large messages that have been sent. */
+  readonly #spare: Buffer[] = [];
   #unread = 0;
   #waiting: Waiting | undefined;
   #failure: MozaikError | undefined;
@@ -39,14 +46,25 @@ export class Link {
   /** Sends a message; the bytes are copied before the call returns. */
   send(message: Uint8Array): void {
     if (this.#failure) return;
-    const frame = Buffer.allocUnsafe(LENGTH_BYTES + message.length);
+    const length = LENGTH_BYTES + message.length;
+    const isLarge = message.length >= LARGE_BYTES;
+    const buffer = isLarge ? this.#spareFrame(length) : Buffer.allocUnsafe(length);
+    const frame = buffer.subarray(0, length);
     frame.writeUInt32BE(message.length);
     frame.set(message, LENGTH_BYTES);
-    this.#socket.write(frame);
+    this.#socket.write(frame, () => {
+      if (isLarge && this.#spare.length < SPARE_MAX) this.#spare.push(buffer);
+    });
+  }
+
+  #spareFrame(length: number): Buffer {
+    const buffer = this.#spare.pop();
+    return buffer && buffer.length >= length ? buffer : Buffer.allocUnsafe(length);
   }
 
   /**
-   * The next message, which must have exactly `length` bytes.
+   * The next message, which must have exactly `length` bytes. A large one is valid until the next is
+   * asked for: its buffer is used again.
    * @throws MozaikError PEER_LOST, PEER_PROTOCOL
    */
   receive(length: number): Promise<Uint8Array> {
@@ -92,17 +110,33 @@ export class Link {
       }
       const total = LENGTH_BYTES + announced;
       if (this.#unread >= total) {
-        this.#join();
-        const [all] = this.#chunks;
-        this.#chunks = all.length > total ? [all.subarray(total)] : [];
-        this.#unread -= total;
         this.#waiting = undefined;
         clearTimeout(waiting.timer);
-        waiting.resolve(all.subarray(LENGTH_BYTES, total));
+        waiting.resolve(this.#take(total).subarray(LENGTH_BYTES, total));
         return;
       }
     }
     if (this.#failure) this.#rejectWaiting(this.#failure);
+  }
+
+  /** The next `length` bytes, of as many as there are. */
+  #take(length: number): Buffer {
+    let target: Buffer;
+    if (length < LARGE_BYTES) target = Buffer.allocUnsafe(length);
+    else {
+      if (this.#large.length < length) this.#large = Buffer.allocUnsafe(length);
+      target = this.#large;
+    }
+    for (let at = 0; at < length;) {
+      const [chunk] = this.#chunks;
+      const part = chunk.subarray(0, length - at);
+      target.set(part, at);
+      at += part.length;
+      if (part.length === chunk.length) this.#chunks.shift();
+      else this.#chunks[0] = chunk.subarray(part.length);
+    }
+    this.#unread -= length;
+    return target;
   }
 
   #join(): void {

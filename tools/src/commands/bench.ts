@@ -19,7 +19,7 @@ export function benchCommand(program: Command): void {
       'decryption, tag check, conversion, inference and arg-max by three processes over TLS',
     )
     .option('--batch <n>', 'heartbeats side by side', positiveInteger, 64)
-    .option('--runs <n>', 'counted runs; one more warms up', positiveInteger, 5)
+    .option('--runs <n>', 'counted runs, after some that warm up', positiveInteger, 5)
     .option(
       '--latency-ms <ms>',
       'time that every message takes in addition',
