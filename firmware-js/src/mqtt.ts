@@ -36,7 +36,6 @@ export interface MqttIdentity {
 }
 
 export interface MqttOptions {
-  socket: ByteSocket;
   identity: MqttIdentity;
   /** The broker has accepted the connection. */
   onConnected: () => void;
@@ -168,8 +167,8 @@ export class MqttClient {
   private awaitedSince = -1;
 
   /** @throws Error when an option is out of its range. */
-  constructor(options: MqttOptions) {
-    this.socket = options.socket;
+  constructor(socket: ByteSocket, options: MqttOptions) {
+    this.socket = socket;
     this.keepAliveMs = options.identity.keepAliveSeconds * 1000;
     this.onConnected = options.onConnected;
     this.onPublished = options.onPublished;

@@ -17,11 +17,21 @@
 import { BEAT_ENVELOPE_BYTES } from '@mozaik/protocol/envelope';
 import { ascii, getU32, hide } from './bytes.ts';
 import { connectPacket, MqttClient } from './mqtt.ts';
-import type { ByteSocket, MqttIdentity } from './mqtt.ts';
+import type { ByteSocket, MqttIdentity, MqttOptions } from './mqtt.ts';
+
+/** A connection that publishes, see `MqttClient`. */
+export interface PublishClient {
+  start(nowMs: number): void;
+  publish(topic: Uint8Array, payload: Uint8Array, packetId: number, again: boolean): void;
+  tick(nowMs: number): void;
+  close(): void;
+}
 
 export interface PublisherOptions {
-  /** Opens a connection to the broker; may throw. */
-  connect: () => ByteSocket;
+  /** Opens a connection to the broker; may throw. Not needed with `client`. */
+  connect?: (() => ByteSocket) | undefined;
+  /** The platform's own MQTT client instead of ours over a byte socket. */
+  client?: ((events: MqttOptions) => PublishClient) | undefined;
   /** Client id, user name and password: ASCII, see `MqttIdentity`. */
   clientId: string;
   username?: string | undefined;
@@ -93,7 +103,7 @@ export class Publisher {
   /** After a loss: one at a time until the next acknowledgement. */
   private cautious = false;
 
-  private client: MqttClient | undefined = undefined;
+  private client: PublishClient | undefined = undefined;
   private connected = false;
   private stopped = false;
   private failures = 0;
@@ -253,25 +263,36 @@ export class Publisher {
 
   private open(): void {
     try {
-      this.client = new MqttClient({
-        socket: this.options.connect(),
-        identity: this.identity(),
-        onConnected: () => {
-          this.connected = true;
-          this.reconsider();
-          this.pump();
-        },
-        onPublished: (packetId) => {
-          this.acknowledge(this.slotOf(packetId));
-        },
-        onClosed: (reason, byPeer) => {
-          this.lost(reason, byPeer);
-        },
-      });
+      this.client = this.newClient();
       this.client.start(this.now);
     } catch {
       this.lost('no connection could be opened', false);
     }
+  }
+
+  private newClient(): PublishClient {
+    const events: MqttOptions = {
+      identity: this.identity(),
+      onConnected: () => {
+        this.connected = true;
+        this.reconsider();
+        this.pump();
+      },
+      onPublished: (packetId) => {
+        this.acknowledge(this.slotOf(packetId));
+      },
+      onClosed: (reason, byPeer) => {
+        this.lost(reason, byPeer);
+      },
+    };
+    const options = this.options;
+    if (options.client !== undefined) {
+      return options.client(events);
+    }
+    if (options.connect === undefined) {
+      throw new Error('publisher: nothing to connect with');
+    }
+    return new MqttClient(options.connect(), events);
   }
 
   private lost(reason: string, byPeer: boolean): void {

@@ -10,14 +10,16 @@ const asModule = (name: string, code: string): string =>
 
 /** The script defines `runPart(part, answers)`, which throws when that part of the suite fails. */
 export async function espruinoScript(): Promise<{ modules: string; suite: string }> {
-  const [mozaik, mqtt, { code, exports }] = await Promise.all([
+  const [mozaik, ecg, mqtt, { code, exports }] = await Promise.all([
     buildEspruino('mozaik'),
+    buildEspruino('mozaik-ecg'),
     buildEspruino('mozaik-mqtt'),
     link(entry),
   ]);
   const local = exports.get('runPart') as string;
   return {
-    modules: asModule('mozaik', mozaik.code) + asModule('mqtt', mqtt.code),
+    modules:
+      asModule('mozaik', mozaik.code) + asModule('ecg', ecg.code) + asModule('mqtt', mqtt.code),
     suite: `${code}\nvar runSuitePart = ${local};\n`,
   };
 }

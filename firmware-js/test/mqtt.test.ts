@@ -22,8 +22,7 @@ function start(identity: Partial<MqttIdentity>) {
     onData: () => {},
     onClose: () => {},
   };
-  const client = new MqttClient({
-    socket,
+  const client = new MqttClient(socket, {
     identity: { clientId: 'board', keepAliveSeconds: 60, ...identity },
     onConnected: () => events.push('connected'),
     onPublished: (id) => events.push(`published ${id}`),

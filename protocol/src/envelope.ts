@@ -31,6 +31,8 @@ export const ENVELOPE_VERSION = 1;
 export const SUITE_ASCON_AEAD128 = 1;
 /** One heartbeat: 187 unsigned 8-bit samples at 125 Hz. */
 export const KIND_ECG_BEAT = 1;
+/** Up to 93 beat-to-beat intervals of an optical sensor, in as many bytes as a heartbeat. */
+export const KIND_INTERVALS = 2;
 
 /** Samples in one heartbeat window. */
 export const BEAT_SAMPLES = 187;

@@ -5,6 +5,7 @@ import {
   ENVELOPE_VERSION,
   HEADER_BYTES,
   KIND_ECG_BEAT,
+  KIND_INTERVALS,
   NONCE_BYTES,
   SUITE_ASCON_AEAD128,
   TAG_BYTES,
@@ -13,7 +14,10 @@ import {
 import { MozaikError } from './errors.ts';
 
 /** Plaintext bytes of each kind of sample. */
-const BODY_BYTES = new Map([[KIND_ECG_BEAT, BEAT_SAMPLES]]);
+const BODY_BYTES = new Map([
+  [KIND_ECG_BEAT, BEAT_SAMPLES],
+  [KIND_INTERVALS, BEAT_SAMPLES],
+]);
 
 /** Largest envelope of any known kind, bytes. */
 export const ENVELOPE_MAX_BYTES = HEADER_BYTES + Math.max(...BODY_BYTES.values()) + TAG_BYTES;

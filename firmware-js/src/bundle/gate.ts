@@ -19,6 +19,7 @@ const SHOWN = 40;
 
 /** Globals that every engine has and that the core may use. */
 export const CORE_GLOBALS: readonly string[] = [
+  'DataView',
   'Error',
   'Float64Array',
   'Infinity',

@@ -3,27 +3,24 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import ts from 'typescript';
 
-/** Properties of the language that the device code uses. */
-const LANGUAGE_NAMES = [
-  'abs',
-  'byteLength',
-  'ceil',
-  'charCodeAt',
-  'constructor',
-  'defineProperty',
-  'fill',
-  'floor',
-  'length',
-  'max',
-  'min',
-  'now',
-  'pow',
-  'random',
-  'replace',
-  'set',
-  'subarray',
-  'toString',
-];
+/** Every property of the language's own objects. */
+function languageNames(): string[] {
+  const owners = [
+    Array,
+    DataView,
+    Date,
+    Error,
+    Float64Array,
+    Function,
+    Object,
+    String,
+    Uint8Array,
+  ].flatMap((owner) => [owner, owner.prototype as object]);
+  const typed = Object.getPrototypeOf(Uint8Array) as typeof Uint8Array;
+  return [...owners, typed, typed.prototype, Math].flatMap((owner) =>
+    Object.getOwnPropertyNames(owner),
+  );
+}
 
 /** Properties of Bluetooth characteristics and events, and of sockets: they stand in literals only. */
 const BOARD_OPTION_NAMES = [
@@ -55,7 +52,7 @@ function boardNames(): string[] {
 
 /** Properties that belong to the language or to a board, as far as the device code uses them. */
 export const PLATFORM_NAMES: readonly string[] = [
-  ...LANGUAGE_NAMES,
+  ...languageNames(),
   ...BOARD_OPTION_NAMES,
   ...boardNames(),
 ];
@@ -64,11 +61,11 @@ export const PLATFORM_NAMES: readonly string[] = [
 export const ESPRUINO_API: readonly string[] = [
   // What the modules export.
   'AsconAead128',
-  'BeatSegmenter',
   'BitmapLedger',
-  'HeartbeatSensor',
   'MqttClient',
   'Publisher',
+  'Sealer',
+  'Segmenter',
   'chooseCipher',
   'deviceId',
   'epochKey',
@@ -84,7 +81,6 @@ export const ESPRUINO_API: readonly string[] = [
   'pushPeak',
   'push',
   'restart',
-  'sample',
   'start',
   'stop',
   'tick',
@@ -101,6 +97,7 @@ export const ESPRUINO_API: readonly string[] = [
   'inFlight',
   'interval',
   'keepAliveSeconds',
+  'kind',
   'leadsOff',
   'ledger',
   'masterKey',
@@ -118,7 +115,7 @@ export const ESPRUINO_API: readonly string[] = [
   'pin',
   'random',
   'refused',
-  'sensor',
+  'sealer',
   'sink',
   'socket',
   'stream',

@@ -111,11 +111,11 @@ function aliasThis(source: string): string {
 }
 
 /** Frequent phrases become calls of these. */
-const HELPERS = `
-function fail$(text) { throw new Error(text); }
-function bytes$(from) { return new Uint8Array(from); }
-const floor$ = Math.floor;
-`;
+const HELPERS: Record<string, string> = {
+  fail$: 'function fail$(text) { throw new Error(text); }',
+  bytes$: 'function bytes$(from) { return new Uint8Array(from); }',
+  floor$: 'const floor$ = Math.floor;',
+};
 
 /** Replaces `throw new Error(...)` and other frequent phrases by calls of the helpers. */
 function shorten(source: string): string {
@@ -136,7 +136,9 @@ function shorten(source: string): string {
       edits.push({ start: node.getStart(), end: message.getStart(), text: 'fail$(' });
     }
   });
-  return HELPERS + apply(source, edits);
+  const short = apply(source, edits);
+  const used = Object.keys(HELPERS).filter((name) => short.includes(name));
+  return used.map((name) => HELPERS[name] + '\n').join('') + short;
 }
 
 /** After minifying: nothing assigns to a constant, so a variable does as well, and two join. */

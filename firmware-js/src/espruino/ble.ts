@@ -8,7 +8,7 @@
 import { BEAT_ENVELOPE_BYTES } from '@mozaik/protocol/envelope';
 import { getU32 } from '../bytes.ts';
 import { fragment, fragmentCount, FRAME_HELLO, FRAME_SAMPLE, FRAME_STORED } from '../fragment.ts';
-import type { EnvelopeSink } from '../sensor.ts';
+import type { EnvelopeSink } from '../sealer.ts';
 
 /** The service, and its characteristics to and from the gateway. */
 export const BLE_SERVICE = '6d6f7a61-0001-4b00-8000-696b2d6a7300';

@@ -1,7 +1,7 @@
-/** Starts a sensor on this board's flash, clock and chance, into whatever brings its samples away. */
+/** Seals heartbeats on this board's flash, clock and chance, into whatever brings its samples away. */
 import { deviceId } from '../keys.ts';
-import { HeartbeatSensor } from '../sensor.ts';
-import type { EnvelopeSink } from '../sensor.ts';
+import { Sealer } from '../sealer.ts';
+import type { EnvelopeSink } from '../sealer.ts';
 import { BitmapLedger } from './bitmap-ledger.ts';
 import type { Storage } from './board.ts';
 import { chooseCipher } from './cipher.ts';
@@ -19,7 +19,9 @@ export interface ConnectOptions extends Partial<BrokerOptions> {
   stream?: number;
   /** Beats per epoch, for a board whose clock nobody sets. */
   epochBeats?: number;
-  /** The analog front end; heartbeats come through `sensor` when left out. */
+  /** What is sealed; heartbeats when left out. */
+  kind?: number;
+  /** The analog front end; heartbeats come through `sealer` when left out. */
   ecg?: EcgOptions;
   /** The password that the store gave this device. */
   password?: string;
@@ -39,14 +41,15 @@ export interface TransportModule {
   open(options: ConnectOptions, device: Uint8Array): Transport;
 }
 
-/** What samples a heart: the module `mozaik-ecg`. */
+/** What samples a heart and cuts its beats: the module `mozaik-ecg`. */
 export interface SourceModule {
-  /** Feeds the sensor until the function that it returns is called. */
-  open(sensor: HeartbeatSensor, options: EcgOptions): () => void;
+  /** Seals heartbeats until the function that it returns is called. */
+  open(sealer: Sealer, options: EcgOptions): () => void;
 }
 
 export interface Device {
-  sensor: HeartbeatSensor;
+  /** Seals a beat that comes from elsewhere: `sealer.beat(window, timeMs)`. */
+  sealer: Sealer;
   transport: Transport;
   /** What the cipher runs through, as the self-test found. */
   cipher: Speed;
@@ -55,7 +58,7 @@ export interface Device {
 }
 
 /**
- * Starts the sensor. With a `host` it publishes to the broker there, and the network has to be up;
+ * Starts everything. With a `host` it publishes to the broker there, and the network has to be up;
  * without one it hands its heartbeats to whichever gateway connects over Bluetooth.
  */
 export function connect(options: ConnectOptions): Device {
@@ -63,12 +66,12 @@ export function connect(options: ConnectOptions): Device {
   const name = options.host === undefined ? 'mozaik-ble' : 'mozaik-mqtt';
   const module = boardRequire(name) as TransportModule;
   const transport = module.open(options, deviceId(options.masterKey));
-  const sensor = new HeartbeatSensor({
+  const sealer = new Sealer({
     masterKey: options.masterKey,
     userId: options.userId,
     stream: options.stream ?? 0,
+    kind: options.kind,
     epochBeats: options.epochBeats,
-    clock: Date.now,
     random: randomBytes,
     ledger: new BitmapLedger(boardRequire('Storage') as Storage),
     sink: transport,
@@ -76,15 +79,15 @@ export function connect(options: ConnectOptions): Device {
   const stopEcg =
     options.ecg === undefined
       ? () => {}
-      : (boardRequire('mozaik-ecg') as SourceModule).open(sensor, options.ecg);
+      : (boardRequire('mozaik-ecg') as SourceModule).open(sealer, options.ecg);
   return {
-    sensor: sensor,
+    sealer: sealer,
     transport: transport,
     cipher: cipher,
     stop: () => {
       stopEcg();
       transport.stop();
-      sensor.close();
+      sealer.close();
     },
   };
 }

@@ -6,7 +6,8 @@
  * loose: nothing is taken then, and detection starts anew when the electrodes are back.
  */
 import { BEAT_RATE_HZ } from '@mozaik/protocol/envelope';
-import type { HeartbeatSensor } from '../sensor.ts';
+import type { Sealer } from '../sealer.ts';
+import { Segmenter } from '../segmenter.ts';
 import type { Pin } from './board.ts';
 
 const SAMPLE_MS = 1000 / BEAT_RATE_HZ;
@@ -27,8 +28,13 @@ export interface EcgOptions {
   interval?: boolean;
 }
 
-/** Feeds the sensor until the function that it returns is called. */
-export function startEcg(sensor: HeartbeatSensor, options: EcgOptions): () => void {
+/** Cuts and seals heartbeats until the function that it returns is called. */
+export function startEcg(sealer: Sealer, options: EcgOptions): () => void {
+  const segmenter = new Segmenter({
+    onBeat: (window, timeMs) => {
+      sealer.beat(window, timeMs);
+    },
+  });
   let on = true;
   const attached = (): boolean => {
     const pins = options.leadsOff ?? [];
@@ -40,7 +46,7 @@ export function startEcg(sensor: HeartbeatSensor, options: EcgOptions): () => vo
     }
     if (now !== on) {
       on = now;
-      sensor.restart();
+      segmenter.restart();
       if (options.onLeads !== undefined) {
         options.onLeads(on);
       }
@@ -50,7 +56,7 @@ export function startEcg(sensor: HeartbeatSensor, options: EcgOptions): () => vo
   if (options.interval) {
     const timer = setInterval(() => {
       if (attached()) {
-        sensor.sample(Math.floor(analogRead(options.pin) * FULL_SCALE));
+        segmenter.push(Math.floor(analogRead(options.pin) * FULL_SCALE), Date.now());
       }
     }, SAMPLE_MS);
     return () => {
@@ -62,7 +68,7 @@ export function startEcg(sensor: HeartbeatSensor, options: EcgOptions): () => vo
     if (attached()) {
       const end = Date.now();
       for (let i = 0; i < buffer.length; i++) {
-        sensor.sample(buffer[i] >> WAVEFORM_SHIFT, end - (buffer.length - 1 - i) * SAMPLE_MS);
+        segmenter.push(buffer[i] >> WAVEFORM_SHIFT, end - (buffer.length - 1 - i) * SAMPLE_MS);
       }
     }
   });

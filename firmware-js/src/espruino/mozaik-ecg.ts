@@ -1,2 +1,3 @@
-/** The module `mozaik-ecg`: an electrocardiogram from an analog front end. */
+/** The module `mozaik-ecg`: heartbeats from an analog front end. */
+export { Segmenter } from '../segmenter.ts';
 export { startEcg as open } from './ecg.ts';

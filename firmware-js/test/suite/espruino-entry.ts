@@ -2,24 +2,25 @@
 import type { BitmapLedger } from '../../src/espruino/bitmap-ledger.ts';
 import type { Storage } from '../../src/espruino/board.ts';
 import { norFlash } from './nor-flash.ts';
-import type { Answer, Sdk } from './sdk.ts';
+import type { Sdk, SuiteData } from './sdk.ts';
 import { suite } from './suite.ts';
 
-type Mozaik = Omit<Sdk, 'Publisher' | 'flash'> & {
+type Mozaik = Omit<Sdk, 'Publisher' | 'Segmenter' | 'flash'> & {
   BitmapLedger: new (storage: Storage) => BitmapLedger;
 };
 declare const mozaik: Mozaik;
+declare const ecg: Pick<Sdk, 'Segmenter'>;
 declare const mqtt: Pick<Sdk, 'Publisher'>;
 
-export function runPart(part: number, more: Answer[]): void {
+export function runPart(part: number, data: SuiteData): void {
   const sdk: Sdk = {
     AsconAead128: mozaik.AsconAead128,
-    BeatSegmenter: mozaik.BeatSegmenter,
-    HeartbeatSensor: mozaik.HeartbeatSensor,
+    Segmenter: ecg.Segmenter,
+    Sealer: mozaik.Sealer,
     Publisher: mqtt.Publisher,
     deviceId: mozaik.deviceId,
     epochKey: mozaik.epochKey,
     flash: () => norFlash((storage) => new mozaik.BitmapLedger(storage)),
   };
-  suite[part].run(sdk, more);
+  suite[part].run(sdk, data);
 }

@@ -3,7 +3,7 @@
  * Within the boards' subset.
  */
 import type { Storage } from '../../src/espruino/board.ts';
-import type { SequenceLedger } from '../../src/sensor.ts';
+import type { SequenceLedger } from '../../src/sealer.ts';
 import type { SuiteFlash } from './sdk.ts';
 
 export function norFlash(start: (storage: Storage) => SequenceLedger): SuiteFlash {

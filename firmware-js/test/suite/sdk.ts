@@ -1,8 +1,8 @@
 /** What the suite needs of an engine's bundle; the same on all of them. */
 import type { AsconAead128 } from '../../src/ascon.ts';
-import type { BeatSegmenterOptions, BeatSegmenter } from '../../src/beat.ts';
 import type { Publisher, PublisherOptions } from '../../src/publisher.ts';
-import type { HeartbeatSensor, HeartbeatSensorOptions, SequenceLedger } from '../../src/sensor.ts';
+import type { Sealer, SealerOptions, SequenceLedger } from '../../src/sealer.ts';
+import type { Segmenter, SegmenterOptions } from '../../src/segmenter.ts';
 
 export interface Sdk {
   AsconAead128: new () => Pick<AsconAead128, 'encrypt'>;
@@ -14,10 +14,8 @@ export interface Sdk {
     stream: number,
     epoch: number,
   ) => Uint8Array;
-  BeatSegmenter: new (options: BeatSegmenterOptions) => Pick<BeatSegmenter, 'push' | 'restart'>;
-  HeartbeatSensor: new (
-    options: HeartbeatSensorOptions,
-  ) => Pick<HeartbeatSensor, 'beat' | 'sample'>;
+  Segmenter: new (options: SegmenterOptions) => Pick<Segmenter, 'push' | 'restart'>;
+  Sealer: new (options: SealerOptions) => Pick<Sealer, 'beat'>;
   Publisher: new (
     options: PublisherOptions,
   ) => Pick<Publisher, 'offer' | 'tick' | 'pending' | 'stop'>;
@@ -39,4 +37,12 @@ export interface Answer {
   associatedData: string;
   plaintext: string;
   sealed: string;
+}
+
+/** What the parts of the suite are given. */
+export interface SuiteData {
+  /** Known answers besides the few that the suite has. */
+  answers: Answer[];
+  /** What `segmentation` gave on Node: every engine has to cut the same bytes. */
+  windows?: number;
 }

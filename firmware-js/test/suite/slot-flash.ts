@@ -1,6 +1,6 @@
 /** A flash of two slots whose writes can be cut short, within the boards' subset. */
 import type { LedgerStorage } from '../../src/ledger.ts';
-import type { SequenceLedger } from '../../src/sensor.ts';
+import type { SequenceLedger } from '../../src/sealer.ts';
 import type { SuiteFlash } from './sdk.ts';
 
 export function slotFlash(start: (storage: LedgerStorage) => SequenceLedger): SuiteFlash {

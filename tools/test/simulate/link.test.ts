@@ -36,8 +36,7 @@ function connected(faults: Faults) {
     onCorrupted: (envelope, arrived) => corrupted.push({ envelope, arrived }),
   });
   const losses: string[] = [];
-  const client = new MqttClient({
-    socket: link.connect(),
+  const client = new MqttClient(link.connect(), {
     identity: { clientId: 'board', keepAliveSeconds: 60 },
     onConnected: () => undefined,
     onPublished: () => undefined,

@@ -18,8 +18,7 @@ function written(payloads: Uint8Array[]): Uint8Array[] {
     onData: () => undefined,
     onClose: () => undefined,
   };
-  const client = new MqttClient({
-    socket,
+  const client = new MqttClient(socket, {
     identity: { clientId: 'board', keepAliveSeconds: 60 },
     onConnected: () => undefined,
     onPublished: () => undefined,

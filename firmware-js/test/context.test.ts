@@ -1,0 +1,184 @@
+import { BEAT_SAMPLES } from '@mozaik/protocol';
+import { describe, expect, test } from '@jest/globals';
+import {
+  AFTER,
+  BEFORE,
+  BeatContext,
+  CONTEXT_LAYOUT,
+  RR_MAX,
+  SCALARS,
+  SCALARS_FROM,
+} from '../src/context.ts';
+import { log2, relation, RunningOrder, toByte } from '../src/running.ts';
+import { Segmenter } from '../src/segmenter.ts';
+
+/** A heart with a P wave, a QRS complex and a T wave about each peak. */
+function heart(peaks: number[], length: number, wide: number[] = []): Int16Array {
+  const out = new Int16Array(length);
+  const wave = (at: number, height: number, width: number): void => {
+    for (let i = -3 * width; i <= 3 * width; i++) {
+      const x = at + i;
+      if (x >= 0 && x < length)
+        out[x] += Math.round(height * Math.exp(-(i * i) / (2 * width * width)));
+    }
+  };
+  for (const peak of peaks) {
+    wave(peak - 20, 30, 3);
+    wave(peak, 300, wide.includes(peak) ? 8 : 2);
+    wave(peak + 28, 60, 5);
+  }
+  return out;
+}
+
+const MASK = (1 << 14) - 1;
+const padded = (samples: Int16Array): Int16Array => {
+  const out = new Int16Array(MASK + 1);
+  out.set(samples);
+  return out;
+};
+
+function describeAll(peaks: number[], wide: number[] = []): Uint8Array[] {
+  const samples = padded(heart(peaks, peaks[peaks.length - 1] + 400, wide));
+  const context = new BeatContext();
+  return peaks.map((peak, i) => {
+    const out = new Uint8Array(BEAT_SAMPLES);
+    const post = i + 1 < peaks.length ? peaks[i + 1] - peak : RR_MAX;
+    context.describe(samples, peak, MASK, i > 0 ? peak - peaks[i - 1] : 0, post, out);
+    return out;
+  });
+}
+
+const regular = (count: number, rr = 100): number[] =>
+  Array.from({ length: count }, (_, i) => 100 + rr * i);
+const scalar = (window: Uint8Array, n: number): number => window[SCALARS_FROM + n];
+
+describe('windows of layout 2', () => {
+  test('fit 187 bytes and end with the number of the layout', () => {
+    expect(SCALARS_FROM + SCALARS).toBeLessThan(BEAT_SAMPLES);
+    for (const window of describeAll(regular(3))) {
+      expect(window[BEAT_SAMPLES - 1]).toBe(CONTEXT_LAYOUT);
+    }
+    expect(() => new BeatContext().describe([], 0, 0, 0, 0, new Uint8Array(186))).toThrow('187');
+  });
+
+  test('say nothing unusual of a regular heart', () => {
+    const window = describeAll(regular(20))[18];
+    // The peak at its place, 80/256 of the usual height above the middle.
+    expect(window.indexOf(Math.max(...window.slice(0, BEFORE + AFTER)))).toBe(BEFORE);
+    expect([...window.slice(BEFORE + AFTER, SCALARS_FROM)]).toEqual(Array(38).fill(128));
+    // Intervals: all relations are one.
+    for (const n of [0, 1, 2, 3, 4, 5, 6, 7, 25, 26]) expect(scalar(window, n)).toBe(128);
+    expect(scalar(window, 8)).toBe(100);
+    // No difference of any kind from the usual beat.
+    expect([...window.slice(SCALARS_FROM + SCALARS - 8, SCALARS_FROM + SCALARS)]).toEqual(
+      Array(8).fill(0),
+    );
+  });
+
+  test('tell an early beat by its interval and a wide one by its shape', () => {
+    const early = regular(20);
+    early[15] -= 30;
+    const [usual, found] = [describeAll(regular(20))[15], describeAll(early)[15]];
+    // 70 instead of 100: 128 - 220 * 0.3.
+    expect(scalar(found, 25)).toBe(62);
+    expect(scalar(found, 26)).toBe(Math.floor(128 + 220 * 0.3));
+    const wide = describeAll(regular(20), [early[14]])[14];
+    const sizeOf = (window: Uint8Array) => window[SCALARS_FROM + SCALARS - 4];
+    expect(sizeOf(usual)).toBeLessThan(10);
+    expect(sizeOf(wide)).toBeGreaterThan(100);
+  });
+
+  test('remember the basic rhythm through a long run of early beats', () => {
+    const peaks = regular(30);
+    for (let i = 0; i < 60; i++) peaks.push(peaks[peaks.length - 1] + 55);
+    const windows = describeAll(peaks);
+    // The running mean of all beats has followed; the basic rhythm has not.
+    expect(scalar(windows[85], 1)).toBeGreaterThan(115);
+    expect(scalar(windows[85], 25)).toBeLessThan(80);
+  });
+
+  test('take another shape for usual when it stays', () => {
+    const peaks = regular(80);
+    const windows = describeAll(peaks, peaks.slice(30));
+    const sizeOf = (window: Uint8Array) => window[SCALARS_FROM + SCALARS - 4];
+    expect(sizeOf(windows[30])).toBeGreaterThan(100);
+    expect(sizeOf(windows[79])).toBeLessThan(10);
+  });
+
+  test('find a beat that the detector missed by two samples', () => {
+    const peaks = regular(20);
+    const samples = padded(heart(peaks, 2600));
+    const context = new BeatContext();
+    const out = new Uint8Array(BEAT_SAMPLES);
+    peaks.forEach((peak, i) =>
+      context.describe(
+        samples,
+        i === 18 ? peak + 2 : peak,
+        MASK,
+        i > 0 ? 100 : 0,
+        100,
+        out.fill(0),
+      ),
+    );
+    expect(out[SCALARS_FROM + SCALARS - 4]).toBe(0);
+  });
+});
+
+describe('the segmenter', () => {
+  test('gives the same windows as cutting the whole record', () => {
+    const peaks = [100, 200, 290, 380, 420, 640, 900, 1000];
+    const samples = heart(peaks, 1300);
+    const got: [Uint8Array, number][] = [];
+    const segmenter = new Segmenter({
+      detect: false,
+      onBeat: (window, timeMs) => got.push([window.slice(), timeMs]),
+    });
+    samples.forEach((sample, i) => {
+      segmenter.push(sample, 8 * i);
+      if (peaks.includes(i - 12)) segmenter.pushPeak(12);
+    });
+    const context = new BeatContext();
+    const expected = peaks.map((peak, i): [Uint8Array, number] => {
+      const out = new Uint8Array(BEAT_SAMPLES);
+      const post = i + 1 < peaks.length ? peaks[i + 1] - peak : RR_MAX;
+      context.describe(padded(samples), peak, MASK, i > 0 ? peak - peaks[i - 1] : 0, post, out);
+      return [out, 8 * peak];
+    });
+    expect(got).toEqual(expected);
+  });
+
+  test('does not wait for ever, and refuses peaks that cannot be', () => {
+    let count = 0;
+    const segmenter = new Segmenter({ detect: false, onBeat: () => count++ });
+    for (let i = 0; i < 150; i++) segmenter.push(i % 7, 8 * i);
+    segmenter.pushPeak(0);
+    expect(() => segmenter.pushPeak(0)).toThrow('refractory');
+    expect(() => segmenter.pushPeak(20)).toThrow('last samples');
+    for (let i = 0; i < 205; i++) segmenter.push(i % 7, 8 * i);
+    expect(count).toBe(0);
+    for (let i = 0; i < 5; i++) segmenter.push(i % 7, 8 * i);
+    expect(count).toBe(1);
+  });
+});
+
+describe('integer helpers', () => {
+  test('bytes, relations and logarithms', () => {
+    expect([-3, 0, 1.9, 255, 999].map(toByte)).toEqual([0, 0, 1, 255, 255]);
+    expect([relation(3, 2, 100), relation(1, 2, 100), relation(5, 0, 100)]).toEqual([178, 78, 255]);
+    expect([1, 2, 3, 1024].map(log2)).toEqual([0, 32, 48, 320]);
+  });
+
+  test('the running order equals sorting', () => {
+    const order = new RunningOrder(5);
+    const all: number[] = [];
+    for (let i = 0; i < 40; i++) {
+      const value = (i * 7919) % 13;
+      order.add(value);
+      all.push(value);
+      const sorted = all.slice(-5).sort((a, b) => a - b);
+      expect(order.eighth(0)).toBe(sorted[0]);
+      expect(order.eighth(8)).toBe(sorted[sorted.length - 1]);
+      expect(order.eighth(4)).toBe(sorted[(sorted.length - 1) >> 1]);
+    }
+  });
+});
