@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { AsconAead128 } from '@mozaik/firmware';
 import { ADVERSARIES } from '@mozaik/protocol';
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomInt } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { decrypt, pendingTags, verifyTags, type SealedMessage } from '../src/engine/ascon.ts';
@@ -15,6 +15,9 @@ import {
 import type { FixedModel } from '../src/model.ts';
 import { classify } from '../src/twin.ts';
 import type { PartyIndex } from '../src/engine/channel.ts';
+import { LANE_MULTIPLE } from '../src/engine/ring.ts';
+import { prepareMasksCost } from '../src/engine/to-ring.ts';
+import { attacked, HONEST } from './support/attack.ts';
 import { joinBytes, load, shareBytes, shareWords, threeParties, unload } from './support/local.ts';
 
 const BEAT_BYTES = 187;
@@ -212,6 +215,50 @@ describe.each(ADVERSARIES)('the whole analysis, secure against a %s party', (adv
     for (const index of [0, 1, 2] as const) {
       const { bytes } = classifyCost(index, model, CHUNK_LANES, adversary);
       expect(bytes / CHUNK_LANES).toBeLessThan(limit);
+    }
+  });
+});
+
+describe('the analysis secure against a malicious party', () => {
+  test('ends with PEER_CHEATED when a party advises wrongly', async () => {
+    const model = randomModel([187, 3, 2], 8);
+    const shares = modelShares(model);
+    const key = new Uint8Array(randomBytes(16));
+    const keyShares = shareBytes(key);
+    const message = encrypt(key, new Uint8Array(randomBytes(BEAT_BYTES)));
+    for (const cheater of [0, 1, 2] as const) {
+      for (let run = 0; run < 3; run++) {
+        let lies = 0;
+        const { outcomes } = await attacked(cheater, HONEST, (session) => {
+          const { index } = session;
+          if (index === cheater) {
+            // It computes with what it sends, so that no gate is wrong.
+            const exchange = session.exchange.bind(session);
+            session.exchange = (direction, from, length, ...rest) => {
+              if (direction === 'next' && lies === 0) {
+                const { bytes, gates } = prepareMasksCost(index, BEAT_BYTES * LANE_MULTIPLE, 8);
+                expect(length).toBe(bytes - gates);
+                session.memory.bytes(from, length)[randomInt(length)] ^= 1 << randomInt(8);
+                lies++;
+              }
+              return exchange(direction, from, length, ...rest);
+            };
+          }
+          const second = (index + 1) % 3;
+          const loaded = loadModel(session, model, {
+            first: shares[index],
+            second: shares[second],
+          });
+          const beat = { ...message, key: { first: keyShares[index], second: keyShares[second] } };
+          return classifyBatch(session, loaded, [beat], 'malicious');
+        });
+        expect(lies).toBe(1);
+        const errors = outcomes.map((outcome) => 'error' in outcome && outcome.error);
+        expect(errors).toContainEqual(expect.objectContaining({ code: 'PEER_CHEATED' }));
+        for (const error of errors) {
+          expect(error).toMatchObject({ code: expect.stringMatching(/^PEER_(CHEATED|LOST)$/) });
+        }
+      }
     }
   });
 });

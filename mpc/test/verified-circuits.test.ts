@@ -22,6 +22,7 @@ import {
   prepareMasks,
   prepareMasksCost,
 } from '../src/engine/to-ring.ts';
+import { Transcript } from '../src/engine/transcript.ts';
 import { argmaxVerified, argmaxVerifiedCost } from '../src/engine/verified-argmax.ts';
 import { bytesToRingVerified, bytesToRingVerifiedCost } from '../src/engine/verified-bytes.ts';
 import { reluBits, reluTruncateVerified, reluVerifiedCost } from '../src/engine/verified-relu.ts';
@@ -105,6 +106,21 @@ function watchAgreement(session: Session): Record<Direction, Buffer[]> {
     seen[neighbour].push(Buffer.from(session.memory.bytes(pointer, length)));
   };
   return seen;
+}
+
+/** Notes what a party expects to be zero, as its neighbours must too. */
+class Residues extends Transcript {
+  readonly seen: Record<Direction, Buffer[]> = { previous: [], next: [] };
+
+  override add(neighbour: Direction, bytes: Uint8Array): void {
+    this.seen[neighbour].push(Buffer.from(bytes));
+  }
+}
+
+function watchResidues(session: Session): Residues['seen'] {
+  const residues = new Residues(session);
+  session.residues = residues;
+  return residues.seen;
 }
 
 describe('binary addition', () => {
@@ -238,25 +254,30 @@ describe('binary to ring', () => {
         async ([bits, values]) => {
           const count = values.length;
           const shares = shareBytes(planesOf(values, bits));
-          const online = (i: PartyIndex) => bitsToRingCost(i, count, bits);
+          const offlineAndOnline = (i: PartyIndex) =>
+            sumCosts(prepareMasksCost(i, count, bits), bitsToRingCost(i, count, bits));
           const { results, meters } = await threeParties(async (session) => {
             const seen = watchAgreement(session);
+            const residues = watchResidues(session);
             const planes = load(session, shares);
-            const cost = sumCosts(prepareMasksCost(count, bits), online(session.index));
+            const cost = offlineAndOnline(session.index);
             return recorded(session, cost, async () => {
               const mask = await prepareMasks(session, count, bits);
               const out = await bitsToRing(session, planes, mask, bits, count);
-              return { seen, shares: unload(session, out, count * 4) };
+              return { seen, residues, shares: unload(session, out, count * 4) };
             });
           });
           expect(joinExactWords(results.map((result) => result.shares))).toEqual(
             values.map((value) => (value << 8) >> 8),
           );
-          results.forEach(({ seen }, i) => {
-            expect(seen.next).toEqual(results[(i + 1) % 3].seen.previous);
+          results.forEach(({ seen, residues }, i) => {
+            const next = results[(i + 1) % 3];
+            expect(seen.next).toEqual(next.seen.previous);
             expect(seen.next.length).toBe(1);
+            expect(residues.next).toEqual(next.residues.previous);
+            expect(residues.next.length).toBe(1);
           });
-          expectCost(meters, (i) => sumCosts(prepareMasksCost(count, bits), online(i)));
+          expectCost(meters, offlineAndOnline);
         },
       ),
       { numRuns: 60 },
@@ -285,6 +306,33 @@ describe('binary to ring', () => {
     }
   });
 
+  test('whichever bit of its advice a party lies about, the honest pair disagrees', async () => {
+    const ROWS = { carries: 23, prefixes: 14 };
+    const rows = ROWS.carries + ROWS.prefixes;
+    for (const cheat of [0, 1, 2]) {
+      for (let n = 0; n < rows; n++) {
+        const at = 4 * n + (n & 3);
+        const flipped = 1 << (n & 7);
+        const { results } = await threeParties(async (session) => {
+          const seen = watchResidues(session);
+          const exchange = session.exchange.bind(session);
+          session.exchange = (direction, from, length, ...rest) => {
+            if (session.index === cheat && direction === 'next') {
+              expect(length).toBe(4 * rows);
+              session.memory.bytes(from, length)[at] ^= flipped;
+            }
+            return exchange(direction, from, length, ...rest);
+          };
+          await prepareMasks(session, 96, 8);
+          return seen;
+        });
+        const [one, other] = [results[(cheat + 1) % 3], results[(cheat + 2) % 3]];
+        expect(one.next.length).toBe(1);
+        expect(one.next).not.toEqual(other.previous);
+      }
+    }
+  });
+
   test('bytes', async () => {
     for (const [samples, lanes] of [
       [19, 16],
@@ -297,7 +345,7 @@ describe('binary to ring', () => {
       const { results, meters } = await threeParties(async (session) => {
         const count = samples * lanes;
         const cost = sumCosts(
-          prepareMasksCost(count, 8),
+          prepareMasksCost(session.index, count, 8),
           bytesToRingVerifiedCost(session.index, samples, lanes),
         );
         const input = load(session, shares);
@@ -314,15 +362,22 @@ describe('binary to ring', () => {
         }
       }
       expectCost(meters, (i) =>
-        sumCosts(prepareMasksCost(samples * lanes, 8), bytesToRingVerifiedCost(i, samples, lanes)),
+        sumCosts(
+          prepareMasksCost(i, samples * lanes, 8),
+          bytesToRingVerifiedCost(i, samples, lanes),
+        ),
       );
     }
   });
 
   test('gates and rounds', () => {
-    expect(prepareMasksCost(8, 8)).toMatchObject({ rounds: 22, gates: 4 * (56 + 14) });
-    expect(prepareMasksCost(8, 15)).toMatchObject({ rounds: 15, gates: 4 * (56 + 7) });
-    expect(prepareMasksCost(8, 24)).toMatchObject({ rounds: 8, gates: 4 * 56 });
+    expect(prepareMasksCost(0, 8, 8)).toMatchObject({ rounds: 2, gates: 4 * (23 + 14) });
+    expect(prepareMasksCost(0, 8, 15)).toMatchObject({ rounds: 2, gates: 4 * (23 + 7) });
+    expect(prepareMasksCost(0, 8, 24)).toMatchObject({ rounds: 2, gates: 4 * 23 });
+    for (const index of [0, 1, 2] as const) {
+      const { bytes, gates } = prepareMasksCost(index, 96, 8);
+      expect(bytes - gates).toBe(4 * 37);
+    }
     expect(bitsToRingCost(0, 8, 8)).toMatchObject({ rounds: 7, gates: 4 * (15 + 15) });
     expect(bitsToRingCost(0, 8, 15)).toMatchObject({ rounds: 8, gates: 4 * (36 + 8) });
     expect(bitsToRingCost(0, 8, 24)).toMatchObject({ rounds: 9, gates: 4 * 56 });
@@ -341,7 +396,10 @@ describe('steps of the analysis', () => {
           const padded = [...values, ...Array<number>(count - values.length).fill(0)];
           const shares = shareWords(padded);
           const cost = (i: PartyIndex) =>
-            sumCosts(prepareMasksCost(count, reluBits(shift)), reluVerifiedCost(i, count, shift));
+            sumCosts(
+              prepareMasksCost(i, count, reluBits(shift)),
+              reluVerifiedCost(i, count, shift),
+            );
           const { results, meters } = await threeParties(async (session) => {
             const z = load(session, shares);
             return recorded(session, cost(session.index), async () => {
@@ -381,7 +439,7 @@ describe('steps of the analysis', () => {
           const shares = shareWords(values.flat());
           const plane = planeBytes(lanes);
           const cost = (i: PartyIndex) =>
-            sumCosts(prepareMasksCost(lanes, RING_BITS), argmaxVerifiedCost(i, classes, lanes));
+            sumCosts(prepareMasksCost(i, lanes, RING_BITS), argmaxVerifiedCost(i, classes, lanes));
           const { results, meters } = await threeParties(async (session) => {
             const logits = load(session, shares);
             return recorded(session, cost(session.index), async () => {

@@ -1,8 +1,9 @@
 /**
  * Malicious with abort, 1 of 3 corrupted: what turns a run whose products may carry errors into one that
- * is verified. Gates and dense layers are recorded, openings are noted; {@link Verification.complete}
- * checks them all, with an error of at most 2^-40 each for gates and layers. Nothing that depends on
- * the data may be opened before, but values under fresh masks. Costs stand with the parts.
+ * is verified. Gates and dense layers are recorded, openings and residues are noted;
+ * {@link Verification.complete} checks them all, with an error of at most 2^-40 each for gates and layers.
+ * Nothing that depends on the data may be opened before, but values under fresh masks. Costs stand with
+ * the parts.
  */
 import { tossCoin, COIN_COST } from './coin.ts';
 import { sumCosts, type Cost } from './binary.ts';
@@ -67,6 +68,7 @@ export class Verification implements Checks {
     const verification = new Verification(session, log, triples);
     session.log = log;
     session.transcript = verification.#opened;
+    session.residues = verification.#residues;
     return verification;
   }
 
@@ -114,6 +116,7 @@ export class Verification implements Checks {
     const session = this.#session;
     session.log = undefined;
     session.transcript = undefined;
+    session.residues = undefined;
     this.#log.finish();
     await checkDense(session, this.#layers, this);
     const coin = await this.coin();

@@ -33,9 +33,11 @@ function conversions({ widths, fractionBits }: Architecture, lanes: number) {
   ];
 }
 
-const masksCost = (architecture: Architecture, lanes: number): Required<Cost> =>
+const masksCost = (index: PartyIndex, architecture: Architecture, lanes: number): Required<Cost> =>
   sumCosts(
-    ...conversions(architecture, lanes).map(({ count, bits }) => prepareMasksCost(count, bits)),
+    ...conversions(architecture, lanes).map(({ count, bits }) =>
+      prepareMasksCost(index, count, bits),
+    ),
   );
 
 function analysisCost(
@@ -60,7 +62,7 @@ function analysisCost(
 
 /** Bytes of all AND gates of a chunk. */
 const gateBytes = (architecture: Architecture, lanes: number): number =>
-  masksCost(architecture, lanes).gates + analysisCost(0, architecture, lanes).gates;
+  masksCost(0, architecture, lanes).gates + analysisCost(0, architecture, lanes).gates;
 
 /** Rounds and bytes of a chunk at party `index`: what needs no input, and the rest. */
 export function classifyVerifiedCost(
@@ -71,7 +73,7 @@ export function classifyVerifiedCost(
   const gates = gateBytes(architecture, lanes);
   const inputs = architecture.widths.slice(0, -1).reduce((sum, width) => sum + width, 0);
   return {
-    offline: sumCosts(prepareCost(gates), masksCost(architecture, lanes)),
+    offline: sumCosts(prepareCost(gates), masksCost(index, architecture, lanes)),
     online: sumCosts(
       analysisCost(index, architecture, lanes),
       completeCost(gates, inputs),

@@ -2,7 +2,7 @@
  * Malicious with abort, 1 of 3 corrupted, once the gates are verified and the neighbours agree: ReLU
  * with exact truncation, max(0, z) >> shift, in binary. Bits by {@link ringBits}, all zeroed where the
  * sign is set, then {@link bitsToRing} (ABY3, Mohassel and Rindal, CCS 2018, sections 5.3 and 5.4). For a
- * shift of 8: 17 rounds and 136 ANDs, 63 ahead, and 16 bits to open.
+ * shift of 8: 17 rounds and 136 ANDs, 30 ahead, and 16 bits to open.
  */
 import { RING_BITS } from '../model.ts';
 import { evaluate, planeBytes, ringBits, ringBitsCost, type Circuit } from './adder.ts';
