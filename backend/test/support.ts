@@ -257,7 +257,7 @@ export function consentOf(changes: Partial<Consent> = {}): Consent {
     stream: 0,
     kind: KIND_ECG_BEAT,
     analysis: 'classify-heartbeat',
-    protocol: 'replicated3-semi-honest',
+    protocol: 'replicated3-malicious',
     parties: parties.map((who) => ({
       id: who.id,
       descriptor: objectHash(PARTY, partyDescriptor(who)),

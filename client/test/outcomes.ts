@@ -35,7 +35,7 @@ export function shareOutcomes(
     consent,
     party: identity.id,
     index,
-    protocol: 'replicated3-semi-honest',
+    protocol: 'replicated3-malicious',
     authentic: Uint8Array.from(outcomes, ({ authentic }) => Number(authentic)),
     classFirst: Uint8Array.from(classes[index]),
     classSecond: Uint8Array.from(classes[(index + 1) % 3]),
