@@ -1,0 +1,160 @@
+/** An Espruino board of nothing but memory: what the modules ask of it, and hands to turn it with. */
+import { runInContext } from 'node:vm';
+import type { Context } from 'node:vm';
+import { permute } from '../src/ascon.ts';
+import { bareContext } from './bare-context.ts';
+
+type Listener = (argument?: unknown) => void;
+
+/** What stands in for a power cut in the middle of a write. */
+export class PowerCut extends Error {}
+
+/** Storage on flash that can only clear bits. `spare` counts writes until one is cut short. */
+export class FakeStorage {
+  readonly files = new Map<string, Uint8Array>();
+  /** Decides how many of the bytes of this write arrive; undefined for all. */
+  cut: (bytes: number) => number | undefined = () => undefined;
+
+  read(name: string): string | undefined {
+    const file = this.files.get(name);
+    return file && Buffer.from(file).toString('latin1');
+  }
+
+  readArrayBuffer(name: string): ArrayBuffer | undefined {
+    return this.files.get(name)?.slice().buffer;
+  }
+
+  write(name: string, bytes: Uint8Array, offset: number, size: number): boolean {
+    const file = this.files.get(name) ?? new Uint8Array(size).fill(0xff);
+    const arrived = this.cut(bytes.length);
+    // Nothing of a file exists before its header is written.
+    if (arrived !== 0 || this.files.has(name)) this.files.set(name, file);
+    for (let i = 0; i < (arrived ?? bytes.length); i++) file[offset + i] &= bytes[i];
+    if (arrived !== undefined) throw new PowerCut();
+    return true;
+  }
+
+  erase(name: string): void {
+    if (this.cut(0) !== undefined) throw new PowerCut();
+    this.files.delete(name);
+  }
+}
+
+export interface FakeBoardOptions {
+  /** Machine code runs; left out, it does what it would on another chip: it computes wrongly. */
+  thumb?: boolean;
+  /** Whether the board has `E.toFlatString`. */
+  flat?: boolean;
+}
+
+export class FakeBoard {
+  readonly storage = new FakeStorage();
+  readonly intervals = new Map<number, { callback: () => void; ms: number }>();
+  readonly pins = new Map<string, number>();
+  /** What was sent over Bluetooth. */
+  readonly packets: Uint8Array[] = [];
+  services: Record<string, Record<string, { onWrite?: (event: { data: ArrayBuffer }) => void }>> =
+    {};
+  waveform: Listener | undefined;
+  socket: { options: object; written: string[]; listeners: Map<string, Listener> } | undefined;
+  onSocket: Listener | undefined;
+  readonly modules = new Map<string, unknown>();
+  nativeCalls = 0;
+  private readonly radio = new Map<string, Listener>();
+  private readonly context: Context;
+  private nextTimer = 1;
+
+  constructor(options: FakeBoardOptions = {}) {
+    const memory: ArrayBuffer[] = [];
+    const E: Record<string, unknown> = {
+      hwRand: () => 0x1a5,
+      toString: (bytes: Uint8Array) => Buffer.from(bytes).toString('latin1'),
+      toArrayBuffer: (handle: { buffer: ArrayBuffer }) => handle.buffer,
+      getAddressOf: (array: Int32Array) => memory.indexOf(array.buffer as ArrayBuffer) + 1,
+      nativeCall: () => (address: number, first: number) => {
+        this.nativeCalls++;
+        const words = new Int32Array(memory[address - 1]);
+        permute(words, first);
+        if (!options.thumb) words[3] ^= 1;
+      },
+    };
+    if (options.flat !== false) {
+      E.toFlatString = (bytes: Uint8Array) => {
+        memory.push(bytes.buffer as ArrayBuffer);
+        return { buffer: bytes.buffer };
+      };
+    }
+    this.modules.set('Storage', this.storage);
+    this.modules.set('net', { connect: this.connect.bind(this) });
+    this.modules.set('tls', { connect: this.connect.bind(this) });
+    const { intervals, pins, radio } = this;
+    this.context = bareContext({
+      E,
+      require: (name: string) => this.modules.get(name),
+      setInterval: (callback: () => void, ms: number) => {
+        intervals.set(this.nextTimer, { callback, ms });
+        return this.nextTimer++;
+      },
+      clearInterval: (timer: number) => intervals.delete(timer),
+      analogRead: (pin: string) => pins.get(pin) ?? 0,
+      digitalRead: (pin: string) => pins.get(pin) ?? 0,
+      NRF: {
+        setServices: (services: typeof this.services) => {
+          this.services = services;
+        },
+        updateServices: (update: Record<string, Record<string, { value: Uint8Array }>>) => {
+          const [service] = Object.values(update);
+          this.packets.push(Uint8Array.from(Object.values(service)[0].value));
+        },
+        on: (event: string, listener: Listener) => radio.set(event, listener),
+      },
+      Waveform: this.waveformClass(),
+    });
+  }
+
+  /** Loads a built module under its name. */
+  load(name: string, code: string): void {
+    this.modules.set(
+      name,
+      runInContext(`(function(){var exports={};${code}\nreturn exports})()`, this.context),
+    );
+  }
+
+  /** Runs all intervals that are due within so many ms. */
+  pass(ms: number): void {
+    for (let at = 1; at <= ms; at++) {
+      for (const { callback, ms: every } of [...this.intervals.values()]) {
+        if (at % every === 0) callback();
+      }
+    }
+  }
+
+  bluetooth(event: 'connect' | 'disconnect'): void {
+    this.radio.get(event)?.();
+  }
+
+  private connect(options: object, connected: Listener) {
+    const listeners = new Map<string, Listener>();
+    this.socket = { options, written: [], listeners };
+    this.onSocket = connected;
+    const { written } = this.socket;
+    return {
+      write: (text: string) => written.push(text) > 0,
+      end: () => undefined,
+      on: (event: string, listener: Listener) => listeners.set(event, listener),
+    };
+  }
+
+  private waveformClass() {
+    const listen = (listener: Listener) => {
+      this.waveform = listener;
+    };
+    return class {
+      on(_event: string, listener: Listener) {
+        listen(listener);
+      }
+      startInput() {}
+      stop() {}
+    };
+  }
+}
