@@ -9,6 +9,10 @@ export default tseslint.config(
     languageOptions: { parserOptions: { projectService: true } },
   },
   {
+    files: ['firmware-js/moddable/**/*.js'],
+    languageOptions: { globals: { device: 'readonly', trace: 'readonly' } },
+  },
+  {
     files: ['**/*.js'],
     extends: [tseslint.configs.disableTypeChecked],
     languageOptions: { globals: { process: 'readonly', console: 'readonly', URL: 'readonly' } },

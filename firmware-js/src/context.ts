@@ -483,7 +483,7 @@ export class BeatContext {
     out[at++] = hasOther ? correlation(beat, other, WIDE_FROM, WIDE_TO) : 128;
     out[at++] = toByte((this.typicalAll * 1500) / (16 * UNIT));
     out[at++] = toByte((this.typicalP * 1500) / (16 * UNIT));
-    out[at++] = toByte(128 + (100 * (beat[BEFORE] - beat[BEFORE - 12])) / unit);
+    out[at] = toByte(128 + (100 * (beat[BEFORE] - beat[BEFORE - 12])) / unit);
   }
 
   /** Draws the templates towards this beat. */

@@ -11,6 +11,7 @@ import {
 } from './espruino.ts';
 import type { EspruinoModule } from './espruino.ts';
 import { estimate } from './estimate.ts';
+import { buildModdable } from './moddable.ts';
 
 const dist = path.resolve(import.meta.dirname, '../../dist');
 
@@ -42,3 +43,8 @@ function report(name: string, bytes: number, limit: number, what: string): void 
 
 console.log('dist/espruino');
 await espruino();
+
+const moddable = await buildModdable();
+await mkdir(path.join(dist, 'moddable'), { recursive: true });
+await writeFile(path.join(dist, 'moddable/mozaik.js'), moddable);
+console.log(`dist/moddable\n  mozaik.js           ${moddable.length} bytes of source`);
