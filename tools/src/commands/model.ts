@@ -2,18 +2,12 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { createProviderFile, dealModel, loadProvider, pinFile, pinsInFolder } from '@mozaik/client';
 import { PARTY_COUNT, toHex } from '@mozaik/protocol';
-import type { Command } from 'commander';
-import { AAMI_CLASSES, CLASS_NAMES, readAnnotatedRecord } from '../ecg/index.ts';
-import { loadPersons, personFrom, type Person } from '../model/dataset.ts';
-import {
-  evaluate,
-  fixedVerdict,
-  readModelFile,
-  trainModel,
-  type Figures,
-  type TrainProgress,
-} from '../model/index.ts';
+import { Option, type Command } from 'commander';
+import { AAMI_CLASSES, CLASS_NAMES } from '../ecg/index.ts';
+import { readModelFile, trainModel, type TrainProgress } from '../model/index.ts';
+import type { Activation } from '../model/network.ts';
 import { MODEL_LABELS, SHIPPED_MODEL } from '../stack/household.ts';
+import { evaluateCommand } from './model-evaluate.ts';
 import {
   agentDir,
   agentOptions,
@@ -22,6 +16,7 @@ import {
   jsonOption,
   openApi,
   partyIds,
+  positiveInteger,
   wholeNumber,
   type AgentOptions,
 } from './options.ts';
@@ -41,10 +36,14 @@ interface TrainOptions {
   records: string;
   out: string;
   seed: number;
+  activation: Activation;
+  hidden?: number[];
   json?: true;
 }
 
 const DEFAULT_SEED = 1;
+
+const widths = (text: string, given: number[] = []): number[] => [...given, positiveInteger(text)];
 
 function trainCommand(model: Command): void {
   const command = model
@@ -52,12 +51,18 @@ function trainCommand(model: Command): void {
     .description('train a model on annotated records; the same records and seed give the same file')
     .requiredOption('--records <dir>', 'folder of WFDB records with .atr annotations')
     .requiredOption('--out <file>', 'model file to write')
-    .option('--seed <n>', 'seed of everything random', wholeNumber(0), DEFAULT_SEED);
-  jsonOption(command).action(async ({ records, out, seed, json }: TrainOptions) => {
+    .option('--seed <n>', 'seed of everything random', wholeNumber(0), DEFAULT_SEED)
+    .addOption(
+      new Option('--activation <name>', 'relu for joint computation, square for encrypted')
+        .choices(['relu', 'square'])
+        .default('relu'),
+    )
+    .option('--hidden <width...>', 'widths of the hidden layers (default: by activation)', widths);
+  jsonOption(command).action(async ({ records, out, json, ...rest }: TrainOptions) => {
     const { model, training, figures } = await trainModel({
       recordsDir: records,
       out,
-      seed,
+      ...rest,
       onProgress: ({ stage, epoch, epochs, loss }: TrainProgress) =>
         note(`${stage}: epoch ${epoch} of at most ${epochs}, loss ${loss.toFixed(4)}`),
     });
@@ -87,17 +92,22 @@ function showCommand(model: Command): void {
     .argument('[file]', 'model file (default: the one that ships)')
     .description('show what a model is, how it was trained and how it was measured');
   jsonOption(command).action(async (file: string | undefined, { json }: { json?: true }) => {
-    const { model, training, figures } = await readModelFile(file ?? SHIPPED_MODEL);
+    const { model, float, training, figures } = await readModelFile(file ?? SHIPPED_MODEL);
+    const { activation } = float;
     const { name, widths, fractionBits } = model;
     const parameters = [...model.weights, ...model.biases].reduce((n, { length }) => n + length, 0);
     const { data, recordedBeats, syntheticBeats, seed, epochs } = training;
     print(
       json,
-      { name, widths, fractionBits, parameters, classes: AAMI_CLASSES, training, figures },
+      {
+        ...{ name, widths, activation, fractionBits, parameters },
+        ...{ classes: AAMI_CLASSES, training, figures },
+      },
       [
         ...fields({
           name,
           layers: widths.join(' - '),
+          activation,
           parameters,
           'fraction bits': fractionBits,
           classes: AAMI_CLASSES.map((label) => `${label} ${CLASS_NAMES[label]}`).join(', '),
@@ -109,67 +119,6 @@ function showCommand(model: Command): void {
       ],
     );
   });
-}
-
-interface EvaluateOptions {
-  records: string;
-  record?: string[];
-  model: string;
-  json?: true;
-}
-
-function evaluateCommand(model: Command): void {
-  const command = model
-    .command('evaluate')
-    .description(
-      'measure a model on annotated records, with the very integers that parties compute',
-    )
-    .requiredOption('--records <dir>', 'folder of WFDB records with .atr annotations')
-    .option('--record <name...>', 'these records only (default: all without a pacemaker)', collect)
-    .option('--model <file>', 'model file (default: the one that ships)');
-  jsonOption(command).action(async (options: EvaluateOptions) => {
-    const { records, record, json } = options;
-    const { model: fixed } = await readModelFile(options.model ?? SHIPPED_MODEL);
-    const persons = await readPersons(records, record);
-    const measure = (beats: Person['beats']) =>
-      evaluate(beats, (window) => fixedVerdict(fixed, window));
-    const total = measure(persons.flatMap(({ beats }) => beats));
-    const perRecord = persons.map(({ name, beats }) => ({ record: name, ...measure(beats) }));
-    print(json, { model: fixed.name, ...total, records: perRecord }, [
-      ...table([
-        ['record', 'heartbeats', 'accuracy', 'anomaly AUC'],
-        ...[...perRecord, { record: 'all', ...total }].map((row) => [
-          row.record,
-          String(row.beats),
-          percent(row.accuracy),
-          row.anomalyAuc === null ? '-' : row.anomalyAuc.toFixed(4),
-        ]),
-      ]),
-      '',
-      ...confusionLines(total),
-    ]);
-  });
-}
-
-async function readPersons(dir: string, names?: string[]): Promise<Person[]> {
-  if (names === undefined) return loadPersons(dir);
-  const records = await Promise.all(names.map((name) => readAnnotatedRecord(dir, name)));
-  return records.map(personFrom);
-}
-
-const percent = (part: number | null): string =>
-  part === null ? '-' : `${(100 * part).toFixed(2)} %`;
-
-function confusionLines({ confusion, sensitivity, predictivity }: Figures): string[] {
-  return table([
-    ['annotated as', ...AAMI_CLASSES.map((label) => `as ${label}`), 'sensitivity', 'predictivity'],
-    ...AAMI_CLASSES.map((label, i) => [
-      `${label} ${CLASS_NAMES[label]}`,
-      ...confusion[i].map(String),
-      percent(sensitivity[label]),
-      percent(predictivity[label]),
-    ]),
-  ]);
 }
 
 interface DealOptions extends AgentOptions {

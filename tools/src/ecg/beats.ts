@@ -1,15 +1,15 @@
 /**
- * Cuts annotated records into the windows that a board sends: 125 Hz, from the R peak on, as long as
- * 1.2 median intervals, each quantised to 8 bits by the board's own code.
+ * Cuts annotated records into the windows that a board sends: 125 Hz, each beat beside this person's
+ * other beats, by the board's own code.
  */
-import { quantiseBeat, RrMedian, validSamples } from '@mozaik/firmware';
+import { BeatContext, CONTEXT_LAYOUT, RR_MAX } from '@mozaik/firmware';
 import { BEAT_RATE_HZ, BEAT_SAMPLES } from '@mozaik/protocol';
 import { classOf, type AamiClass } from './aami.ts';
 import type { AnnotatedRecord } from './record.ts';
 import { resample } from './resample.ts';
 
 /** Version of the window format that this code and the board produce; stored in model files. */
-export const WINDOW_FORMAT = 1;
+export const WINDOW_FORMAT = CONTEXT_LAYOUT;
 
 export interface Beat {
   /** {@link BEAT_SAMPLES} bytes. */
@@ -19,29 +19,54 @@ export interface Beat {
   label: AamiClass;
 }
 
-/**
- * One window per annotated beat of lead 0, but for those that would begin before the record or pass
- * its end.
- * @param shift samples at 125 Hz by which every window begins late (early, if negative): a trainer
- *   uses it to show what a detector gives that misses the peak by a little
- */
-export function cutBeats({ record, annotations }: AnnotatedRecord, shift = 0): Beat[] {
-  const samples = resample(record.leads[0].samples, record.rateHz, BEAT_RATE_HZ);
-  const beats: Beat[] = [];
-  const rr = new RrMedian();
-  let previous = -1;
+/** What a beat reaches before and after its R peak, at the most; samples beyond the ends are the ends'. */
+const MARGIN = 64;
+
+/** One window per R peak, peaks in ascending order and at 125 Hz. Allocates one window each. */
+export function windowsAt(samples: Int16Array, peaks: readonly number[]): Uint8Array[] {
+  let size = 1;
+  while (size < samples.length + 2 * MARGIN) size *= 2;
+  const padded = new Int16Array(size);
+  padded.set(samples, MARGIN);
+  padded.fill(samples[0], 0, MARGIN);
+  padded.fill(samples[samples.length - 1], MARGIN + samples.length);
+  const context = new BeatContext();
+  return peaks.map((peak, i) => {
+    const window = new Uint8Array(BEAT_SAMPLES);
+    const pre = i === 0 ? 0 : peak - peaks[i - 1];
+    const post = i + 1 < peaks.length ? peaks[i + 1] - peak : RR_MAX;
+    context.describe(padded, peak + MARGIN, size - 1, pre, post, window);
+    return window;
+  });
+}
+
+export interface CutOptions {
+  /** Index of the lead, 0 by default. */
+  lead?: number;
+  /** Samples at 125 Hz by which every peak is told late, or early: what a detector may do. */
+  shift?: number;
+}
+
+/** One window for every annotated beat of a lead. */
+export function cutBeats(
+  source: AnnotatedRecord,
+  { lead = 0, shift = 0 }: CutOptions = {},
+): Beat[] {
+  const { record, annotations } = source;
+  const samples = resample(record.leads[lead].samples, record.rateHz, BEAT_RATE_HZ);
+  const kept: { peak: number; timeMs: number; label: AamiClass }[] = [];
   for (const { sample, symbol } of annotations) {
     const label = classOf(symbol);
-    const peak = Math.round((sample * BEAT_RATE_HZ) / record.rateHz);
-    if (label === undefined || peak <= previous) continue;
-    if (previous >= 0) rr.add(peak - previous);
-    previous = peak;
-    const valid = validSamples(rr.value());
-    const start = peak + shift;
-    if (start < 0 || start + valid > samples.length) continue;
-    const window = new Uint8Array(BEAT_SAMPLES);
-    quantiseBeat(samples, start, valid, window);
-    beats.push({ window, timeMs: Math.round((sample * 1000) / record.rateHz), label });
+    if (label === undefined) continue;
+    kept.push({
+      peak: Math.round((sample * BEAT_RATE_HZ) / record.rateHz) + shift,
+      timeMs: Math.round((sample * 1000) / record.rateHz),
+      label,
+    });
   }
-  return beats;
+  const windows = windowsAt(
+    samples,
+    kept.map(({ peak }) => peak),
+  );
+  return kept.map(({ timeMs, label }, i) => ({ window: windows[i], timeMs, label }));
 }

@@ -1,8 +1,9 @@
 /** Figures of a classifier on labelled beats, by the usual definitions of ANSI/AAMI EC57. */
-import { ACTIVATION_FRACTION_BITS, classify, logits, type FixedModel } from '@mozaik/mpc';
+import type { FixedModel } from '@mozaik/mpc';
 import { AAMI_CLASSES, isAnomaly, type AamiClass } from '../ecg/aami.ts';
 import type { Beat } from '../ecg/beats.ts';
-import { floatLogits, type FloatModel } from './network.ts';
+import { fixedClass, fixedLogits, logitFractionBits } from './fixed.ts';
+import { floatLogits, type Activation, type FloatModel } from './network.ts';
 
 export interface Figures {
   beats: number;
@@ -36,10 +37,24 @@ export function floatVerdict(model: FloatModel, window: Uint8Array): Verdict {
   return { class: values.indexOf(Math.max(...values)), score: scoreOf(values) };
 }
 
-/** By the plaintext twin, so the very class that the joint computation gives. */
-export const fixedVerdict = (model: FixedModel, window: Uint8Array): Verdict => ({
-  class: classify(model, window).class,
-  score: scoreOf(logits(model, window)) / 2 ** (ACTIVATION_FRACTION_BITS + model.fractionBits),
+/** By the integer network; a ReLU network gives the very class of the joint computation. */
+export const fixedVerdict = (
+  model: FixedModel,
+  window: Uint8Array,
+  activation: Activation = 'relu',
+): Verdict => ({
+  class: fixedClass(model, activation, window),
+  score:
+    scoreOf(fixedLogits(model, activation, window)) / 2 ** logitFractionBits(model, activation),
+});
+
+/**
+ * Of what a joint computation opens: class and margin, nothing else. The score of a normal beat is its
+ * own negative margin; of an abnormal one the margin before the second, which may be abnormal as well.
+ */
+export const jointVerdict = (model: FixedModel, winner: number, margin: number): Verdict => ({
+  class: winner,
+  score: ((winner === 0 ? -1 : 1) * margin) / 2 ** logitFractionBits(model, 'relu'),
 });
 
 /** Area under the ROC curve as the normalised Mann-Whitney statistic, ties counting half. */

@@ -4,21 +4,33 @@ import { checkArchitecture, RING_BITS, type FixedModel } from '@mozaik/mpc';
 import { BEAT_SAMPLES, MozaikError } from '@mozaik/protocol';
 import { AAMI_CLASSES } from '../ecg/aami.ts';
 import { WINDOW_FORMAT } from '../ecg/beats.ts';
+import { isProven } from './bounds.ts';
+import type { FloatModel } from './network.ts';
 
 const FORMAT = 'mozaik-model';
-const VERSION = 1;
+const VERSION = 2;
 const NAME = /^[\w.-]{1,64}$/;
 /** Parameters are in the signed ring. */
 const PARAMETER_BOUND = 2 ** (RING_BITS - 1);
 const WORD_BYTES = 4;
 const FIELDS = [
   ...['format', 'version', 'name', 'widths', 'fractionBits', 'weights', 'biases'],
-  ...['classes', 'windowFormat', 'training', 'figures'],
+  ...[
+    'activation',
+    'classes',
+    'windowFormat',
+    'floatWeights',
+    'floatBiases',
+    'training',
+    'figures',
+  ],
 ];
 
 /** A model with what is known of where it comes from and how good it is. */
 export interface ModelFile {
   model: FixedModel;
+  /** The same network before rounding, on the same scale. */
+  float: FloatModel;
   /** How it was trained; for people, not checked. */
   training: Record<string, unknown>;
   /** How it was measured; for people, not checked. */
@@ -26,12 +38,18 @@ export interface ModelFile {
 }
 
 /** The text of a model file. @throws RangeError for a model that the engine cannot compute */
-export function formatModelFile({ model, training, figures }: ModelFile): string {
+export function formatModelFile({ model, float, training, figures }: ModelFile): string {
   checkArchitecture(model);
   const encode = (layers: Int32Array[]): string[] =>
     layers.map((layer) => {
       const bytes = Buffer.alloc(layer.length * WORD_BYTES);
       layer.forEach((value, i) => bytes.writeInt32LE(value, i * WORD_BYTES));
+      return bytes.toString('base64');
+    });
+  const encodeFloats = (layers: Float32Array[]): string[] =>
+    layers.map((layer) => {
+      const bytes = Buffer.alloc(layer.length * WORD_BYTES);
+      layer.forEach((value, i) => bytes.writeFloatLE(value, i * WORD_BYTES));
       return bytes.toString('base64');
     });
   const { name, widths, fractionBits } = model;
@@ -41,12 +59,15 @@ export function formatModelFile({ model, training, figures }: ModelFile): string
     name,
     widths,
     fractionBits,
+    activation: float.activation,
     classes: AAMI_CLASSES,
     windowFormat: WINDOW_FORMAT,
     training,
     figures,
     weights: encode(model.weights),
     biases: encode(model.biases),
+    floatWeights: encodeFloats(float.weights),
+    floatBiases: encodeFloats(float.biases),
   };
   return `${JSON.stringify(content, null, 2)}\n`;
 }
@@ -91,9 +112,11 @@ export function parseModelFile(text: string, file: string): ModelFile {
   if (widths[0] !== BEAT_SAMPLES || widths[widths.length - 1] !== AAMI_CLASSES.length) {
     throw bad(`does not lead from ${BEAT_SAMPLES} samples to ${AAMI_CLASSES.length} classes`);
   }
+  const { activation } = content;
+  if (activation !== 'relu' && activation !== 'square') throw bad('has an unknown activation');
   if (!isObject(training) || !isObject(figures)) throw bad('does not say its training and figures');
 
-  const decode = (field: 'weights' | 'biases', lengths: number[]): Int32Array[] => {
+  const decode = (field: string, lengths: number[]): Buffer[] => {
     const layers: unknown = content[field];
     if (!Array.isArray(layers) || layers.length !== lengths.length) {
       throw bad(`does not have ${lengths.length} layers of ${field}`);
@@ -104,20 +127,39 @@ export function parseModelFile(text: string, file: string): ModelFile {
       if (bytes.toString('base64') !== layer || bytes.length !== lengths[l] * WORD_BYTES) {
         throw bad(`does not have ${lengths[l]} ${field} in layer ${l}`);
       }
-      return Int32Array.from({ length: lengths[l] }, (_, i) => {
+      return bytes;
+    });
+  };
+  const decodeIntegers = (field: string, lengths: number[]): Int32Array[] =>
+    decode(field, lengths).map((bytes, l) =>
+      Int32Array.from({ length: lengths[l] }, (_, i) => {
         const value = bytes.readInt32LE(i * WORD_BYTES);
         if (Math.abs(value) >= PARAMETER_BOUND) throw bad(`has ${field} beyond ${RING_BITS} bits`);
         return value;
-      });
-    });
-  };
+      }),
+    );
+  const decodeFloats = (field: string, lengths: number[]): Float32Array[] =>
+    decode(field, lengths).map((bytes, l) =>
+      Float32Array.from({ length: lengths[l] }, (_, i) => {
+        const value = bytes.readFloatLE(i * WORD_BYTES);
+        if (!Number.isFinite(value)) throw bad(`has ${field} that are no numbers`);
+        return value;
+      }),
+    );
   const outputs = widths.slice(1);
-  const weights = decode(
-    'weights',
-    outputs.map((width, l) => width * widths[l]),
-  );
-  const biases = decode('biases', outputs);
-  return { model: { name, widths, fractionBits, weights, biases }, training, figures };
+  const sizes = outputs.map((width, l) => width * widths[l]);
+  const weights = decodeIntegers('weights', sizes);
+  const biases = decodeIntegers('biases', outputs);
+  const float: FloatModel = {
+    activation,
+    widths,
+    weights: decodeFloats('floatWeights', sizes),
+    biases: decodeFloats('floatBiases', outputs),
+  };
+  const model = { name, widths, fractionBits, weights, biases };
+  // What runs on shares must not wrap, whatever window comes in.
+  if (!isProven(model, activation)) throw bad('leads to values that leave the ring');
+  return { model, float, training, figures };
 }
 
 /** Reads a model file from disk. @throws MozaikError INPUT_FILE when it is missing or wrong */

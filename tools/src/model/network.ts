@@ -1,7 +1,11 @@
-/** A multilayer perceptron in floating point: dense layers with ReLU between them. */
+/** A multilayer perceptron in floating point: dense layers with ReLU or squares between them. */
 import type { Random } from '../ecg/random.ts';
 
+/** What stands between dense layers: ReLU under sharing, squares under homomorphic encryption. */
+export type Activation = 'relu' | 'square';
+
 export interface FloatModel {
+  activation: Activation;
   /** Width of each layer, input first. */
   widths: number[];
   /** Per layer: row-major [outputs][inputs]. */
@@ -11,12 +15,15 @@ export interface FloatModel {
 }
 
 /** Fresh weights: He et al., "Delving deep into rectifiers", ICCV 2015, eq. 10. */
-export function initialise(widths: number[], random: Random): FloatModel {
+export function initialise(widths: number[], activation: Activation, random: Random): FloatModel {
+  // Half of a ReLU's inputs vanish, none of a square's.
+  const gain = activation === 'relu' ? 2 : 1;
   const layers = widths.slice(1).map((outputs, layer) => ({ outputs, inputs: widths[layer] }));
   return {
+    activation,
     widths,
     weights: layers.map(({ outputs, inputs }) =>
-      new Float32Array(outputs * inputs).map(() => random.normal() * Math.sqrt(2 / inputs)),
+      new Float32Array(outputs * inputs).map(() => random.normal() * Math.sqrt(gain / inputs)),
     ),
     biases: layers.map(({ outputs }) => new Float32Array(outputs)),
   };
@@ -40,8 +47,20 @@ function dot(w: Float32Array, row: number, x: Float32Array): number {
   return a + b + c + d;
 }
 
-/** Fills `activations[1...]` from `activations[0]`; the last is the logits, without ReLU. */
-export function forward(model: FloatModel, activations: Float32Array[]): void {
+/** What training needs beside the activations of a pass. */
+interface TrainingPass {
+  /** Per hidden layer: the factor of each unit, 0 for one that is left out. */
+  kept: Float32Array[];
+  /** Filled with the values before the activation. */
+  pre: Float32Array[];
+}
+
+/** Fills `activations[1...]` from `activations[0]`; the last is the logits, without activation. */
+export function forward(
+  model: FloatModel,
+  activations: Float32Array[],
+  training?: TrainingPass,
+): void {
   const last = model.weights.length - 1;
   for (let layer = 0; layer <= last; layer++) {
     const x = activations[layer];
@@ -49,7 +68,12 @@ export function forward(model: FloatModel, activations: Float32Array[]): void {
     const w = model.weights[layer];
     for (let o = 0; o < y.length; o++) {
       const sum = model.biases[layer][o] + dot(w, o * x.length, x);
-      y[o] = layer < last && sum < 0 ? 0 : sum;
+      if (layer === last) y[o] = sum;
+      else y[o] = model.activation === 'square' ? sum * sum : sum < 0 ? 0 : sum;
+      if (training && layer < last) {
+        y[o] *= training.kept[layer + 1][o];
+        training.pre[layer + 1][o] = sum;
+      }
     }
   }
 }
@@ -68,7 +92,8 @@ export function floatLogits(model: FloatModel, window: Uint8Array): Float32Array
 }
 
 /** A copy that further training does not change. */
-export const copyModel = ({ widths, weights, biases }: FloatModel): FloatModel => ({
+export const copyModel = ({ activation, widths, weights, biases }: FloatModel): FloatModel => ({
+  activation,
   widths,
   weights: weights.map((array) => array.slice()),
   biases: biases.map((array) => array.slice()),

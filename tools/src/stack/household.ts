@@ -30,7 +30,7 @@ import { readModelFile } from '../model/index.ts';
 import type { Stack } from './stack.ts';
 
 /** The model that ships with the project. */
-export const SHIPPED_MODEL = path.resolve(import.meta.dirname, '../../models/mlp-187-50x4-5.json');
+export const SHIPPED_MODEL = path.resolve(import.meta.dirname, '../../models/mlp-187-64-32-5.json');
 
 export interface Household {
   user: User;

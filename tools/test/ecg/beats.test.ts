@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { BeatSegmenter } from '@mozaik/firmware';
+import { Segmenter } from '@mozaik/firmware';
 import { AAMI_CLASSES, CLASS_NAMES, classOf, isAnomaly } from '../../src/ecg/aami.ts';
 import { cutBeats } from '../../src/ecg/beats.ts';
 import { resample } from '../../src/ecg/resample.ts';
@@ -66,56 +66,40 @@ describe('beats', () => {
     },
     annotations: peaks.map(([sample, symbol]) => ({ sample, code: 0, symbol })),
   });
-  const validOf = (window: Uint8Array): number => window.findLastIndex((value) => value !== 0) + 1;
+  const peaks: [number, string][] = [
+    [100, 'N'],
+    [150, '+'],
+    [200, 'V'],
+    [260, 'N'],
+    [360, 'A'],
+    [399, 'N'],
+  ];
 
-  test('begin at the peak, last 1.2 median intervals and are scaled to 0..255', () => {
-    const peaks: [number, string][] = [
-      ...([
-        [100, 'N'],
-        [150, '+'],
-        [200, 'V'],
-      ] as [number, string][]),
-      ...([
-        [260, 'N'],
-        [360, 'A'],
-        [900, 'N'],
-      ] as [number, string][]),
-    ];
-    const beats = cutBeats(ramp(1000, peaks));
-    expect(beats.map(({ label }) => label).join('')).toBe('NVNS');
-    expect(beats.map(({ timeMs }) => timeMs)).toEqual([800, 1600, 2080, 2880]);
-    // No interval yet: one second assumed; then medians (lower of two) 100, 60, 100.
-    expect(beats.map(({ window }) => validOf(window))).toEqual([150, 120, 72, 120]);
+  test('are cut at every annotated beat, to the very ends of the record', () => {
+    const beats = cutBeats(ramp(400, peaks));
+    expect(beats.map(({ label }) => label).join('')).toBe('NVNSN');
+    expect(beats.map(({ timeMs }) => timeMs)).toEqual([800, 1600, 2080, 2880, 3192]);
     for (const { window } of beats) {
       expect(window).toHaveLength(187);
-      expect(window[0]).toBe(0);
-      expect(Math.max(...window)).toBe(255);
+      expect(window[186]).toBe(2);
     }
-    expect([...beats[2].window.slice(0, 4)]).toEqual([0, 4, 7, 11]);
+    // On a straight line every beat is the usual one: the whole span is 80 of 256 high.
+    expect(beats[1].window[74] - beats[1].window[0]).toBeCloseTo(80, -1);
+    // Intervals in samples: of the first beat the next one.
+    expect(beats.map(({ window }) => window[113 + 8])).toEqual([100, 100, 60, 100, 39]);
   });
 
-  test('leave out what passes the end, and begin late or early when shifted', () => {
-    expect(
-      cutBeats(
-        ramp(400, [
-          [10, 'N'],
-          [130, 'N'],
-          [300, 'N'],
-        ]),
-      ),
-    ).toHaveLength(2);
-    expect(
-      cutBeats(
-        ramp(400, [
-          [1, 'N'],
-          [130, 'N'],
-        ]),
-        -2,
-      ),
-    ).toHaveLength(1);
-    const samples = ramp(400, [[50, 'N']]);
-    samples.record.leads[0].samples[52] = 1000;
-    expect(cutBeats(samples, 2)[0].window[0]).toBe(255);
+  test('are cut of another lead, and late or early when shifted', () => {
+    const source = ramp(400, peaks);
+    const { samples } = source.record.leads[0];
+    source.record.leads.push({ ...source.record.leads[0], samples: samples.map((x) => -x) });
+    const [, first] = cutBeats(source);
+    const [, second] = cutBeats(source, { lead: 1 });
+    expect(second.window[74]).toBeLessThan(first.window[74]);
+    const spike = ramp(400, [[50, 'N']]);
+    spike.record.leads[0].samples[52] = 1000;
+    const [late] = cutBeats(spike, { shift: 2 });
+    expect(late.window.indexOf(Math.max(...late.window.slice(0, 75)))).toBe(30);
   });
 
   test('are the very windows that a board cuts at the same peaks', () => {
@@ -123,7 +107,7 @@ describe('beats', () => {
     const samples = resample(source.record.leads[0].samples, 360, 125);
     const peaks = new Set(source.annotations.map(({ sample }) => Math.round((sample * 125) / 360)));
     const windows: Uint8Array[] = [];
-    const board = new BeatSegmenter({
+    const board = new Segmenter({
       detect: false,
       onBeat: (window) => windows.push(window.slice()),
     });
@@ -137,7 +121,7 @@ describe('beats', () => {
   test('are found by the board detector in synthetic signals, premature ones too', () => {
     const source = synthesise({ seed: 4, beats: 150, ventricular: 0.15, supraventricular: 0.1 });
     const found: number[] = [];
-    const board = new BeatSegmenter({ onBeat: (_, timeMs) => found.push(Math.round(timeMs / 8)) });
+    const board = new Segmenter({ onBeat: (_, timeMs) => found.push(Math.round(timeMs / 8)) });
     resample(source.record.leads[0].samples, 360, 125).forEach((sample, i) =>
       board.push(sample, i * 8),
     );

@@ -10,7 +10,15 @@ import {
   floatVerdict,
 } from '../../src/model/evaluate.ts';
 import { floatLogits, forward, initialise, newActivations } from '../../src/model/network.ts';
-import { compare, fits, largestValue, quantise, roundModel } from '../../src/model/quantise.ts';
+import { isProven, layerBounds } from '../../src/model/bounds.ts';
+import {
+  balance,
+  compare,
+  convert,
+  fits,
+  largestValue,
+  roundModel,
+} from '../../src/model/quantise.ts';
 import type { FloatModel } from '../../src/model/network.ts';
 
 const beat = (label: Beat['label'], first = 0): Beat => ({
@@ -50,6 +58,7 @@ describe('figures', () => {
 
   test('take the largest logit for the class and the abnormal margin for the score', () => {
     const model: FloatModel = {
+      activation: 'relu',
       widths: [1, 5],
       weights: [Float32Array.of(0, 1, 2, 0, 0)],
       biases: [Float32Array.of(0.5, 0, -0.25, 0, 0)],
@@ -67,6 +76,7 @@ describe('figures', () => {
 describe('network', () => {
   test('computes dense layers with ReLU between, none after the last', () => {
     const model: FloatModel = {
+      activation: 'relu',
       widths: [5, 2, 2],
       weights: [Float32Array.of(1, 2, 3, 4, 5, -1, -1, -1, -1, -1), Float32Array.of(1, 7, -2, 0)],
       biases: [Float32Array.of(1, 0), Float32Array.of(0, 3)],
@@ -84,9 +94,9 @@ describe('network', () => {
 
 describe('quantiser', () => {
   const random = seededRandom(3);
-  const model = initialise([20, 12, 8, 5], random);
+  const model = initialise([20, 12, 8, 5], 'relu', random);
   model.biases.forEach((layer) => layer.forEach((_, i) => (layer[i] = random.normal() / 4)));
-  const windows = Array.from({ length: 400 }, () =>
+  const windows = Array.from({ length: 150 }, () =>
     Uint8Array.from({ length: 20 }, () => random.below(256)),
   );
   const scaled = (factor: number): FloatModel => ({
@@ -95,20 +105,54 @@ describe('quantiser', () => {
     biases: model.biases.map((layer, l) => (l === 2 ? layer.map((b) => b * factor) : layer)),
   });
 
-  test('takes the most bits that leave a bit of head-room', () => {
-    for (const factor of [0.2, 1, 5, 30, 100]) {
-      const fixed = quantise(scaled(factor), 'm', windows);
-      const bits = fixed.fractionBits;
+  test('proves that nothing leaves the ring, whatever scale the weights have', () => {
+    for (const factor of [0.2, 1, 30, 5000]) {
+      const { fixed, float } = convert(scaled(factor), 'm', windows);
+      expect(isProven(fixed, 'relu')).toBe(true);
       expect(fits(fixed, windows)).toBe(true);
-      if (bits < 12) expect(fits(roundModel(scaled(factor), 'm', bits + 1), windows)).toBe(false);
+      expect(compare(float, fixed, windows).classes).toBeGreaterThan(0.95);
+      // One scale for all logits: the winner is the same as before.
+      for (const window of windows.slice(0, 50)) {
+        expect(floatVerdict(float, window).class).toBe(floatVerdict(scaled(factor), window).class);
+      }
     }
-    expect(quantise(scaled(0.2), 'm', windows).fractionBits).toBeGreaterThan(
-      quantise(scaled(30), 'm', windows).fractionBits,
-    );
+    expect(isProven(roundModel(scaled(5000), 'm', 8), 'relu')).toBe(false);
   });
 
-  test('refuses a model whose values leave the ring at every precision', () => {
-    expect(() => quantise(scaled(5000), 'm', windows)).toThrow(
+  test('balances hidden units to fill the ring, and changes nothing else', () => {
+    const balanced = balance(model, 8);
+    const [first, second] = layerBounds(roundModel(balanced, 'm', 8), 'relu');
+    for (const value of [first, second]) {
+      expect(value).toBeLessThan(2 ** 23);
+      expect(value).toBeGreaterThan(0.9 * 2 ** 23);
+    }
+    const ratio = (window: Uint8Array): number =>
+      floatLogits(balanced, window)[0] / floatLogits(model, window)[0];
+    expect(ratio(windows[0])).toBeCloseTo(ratio(windows[1]), 3);
+  });
+
+  test('bounds are reached by the worst window and passed by none', () => {
+    const one: FixedModel = {
+      ...{ name: 'm', widths: [2, 2, 2], fractionBits: 4 },
+      weights: [Int32Array.of(3, -2, 1, 1), Int32Array.of(2, -1, -1, 4)],
+      biases: [Int32Array.of(5, 0), Int32Array.of(0, 1)],
+    };
+    // First layer: -510 + 5 to 765 + 5, and 0 to 510; after ReLU and shift 48 and 31.
+    // Second: -31 to 96, -47 to 125; their difference 3 a - 5 b - 1: -156 to 143.
+    expect(layerBounds(one, 'relu')).toEqual([770, 156]);
+    for (let a = 0; a < 256; a += 5) {
+      for (let b = 0; b < 256; b += 5) {
+        expect(largestValue(one, Uint8Array.of(a, b))).toBeLessThanOrEqual(770);
+      }
+    }
+    // Squares: -505..770 squared 592900 at the most, 0..510 squared 260100; the second bias has 16 of
+    // 28 fractional bits. Difference: 3 a - 5 b - 4096.
+    expect(layerBounds(one, 'square')).toEqual([592_900, 3 * 592_900 - 4096]);
+  });
+
+  test('refuses a model that it cannot prove: three squares double the bits three times', () => {
+    const square = initialise([20, 12, 12, 12, 5], 'square', seededRandom(5));
+    expect(() => convert(square, 'square', windows)).toThrow(
       expect.objectContaining({ code: 'INPUT_FILE' }),
     );
   });
@@ -124,7 +168,7 @@ describe('quantiser', () => {
     expect(largestValue(one(1000), window)).toBe(255 * 1000 * 2 + 7);
     expect(largestValue(one(-1000), window)).toBe(255 * 1000 * 2 - 7);
     expect(logits(one(1000), window)[0]).toBe(255_007);
-    const large = 2 ** (RING_BITS - 2);
+    const large = 2 ** (RING_BITS - 1);
     expect(fits(one(Math.floor(large / 510) - 1), [window])).toBe(true);
     expect(fits(one(Math.ceil(large / 510) + 1), [window])).toBe(false);
   });
