@@ -14,7 +14,7 @@ import { envelope, filled, flipped, header } from './objects.ts';
 const uint32 = fc.integer({ min: 0, max: 0xffffffff });
 const headers: fc.Arbitrary<EnvelopeHeader> = fc.record({
   suite: fc.constant(1),
-  kind: fc.constant(1),
+  kind: fc.constantFrom(1, 2),
   epoch: uint32,
   time: fc.maxSafeInteger().map((n) => Math.abs(n) % 2 ** 48),
   stream: fc.integer({ min: 0, max: 0xffff }),
@@ -76,13 +76,13 @@ describe('sample envelope', () => {
   });
 
   test.each([
-    ['version', 0],
-    ['suite', 1],
-    ['kind', 2],
-  ])('an unknown %s is said to be one', (_what, at) => {
+    ['version', 0, [1]],
+    ['suite', 1, [1]],
+    ['kind', 2, [1, 2]],
+  ])('an unknown %s is said to be one', (_what, at, known) => {
     for (let value = 0; value < 256; value++) {
       const data = envelope();
-      if (data[at] === value) continue;
+      if (known.includes(value)) continue;
       data[at] = value;
       expect(codeOf(() => decodeSample(data))).toBe('ENVELOPE_VERSION');
     }

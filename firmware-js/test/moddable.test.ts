@@ -1,0 +1,181 @@
+import { describe, expect, test } from '@jest/globals';
+import { BEAT_ENVELOPE_BYTES } from '@mozaik/protocol/envelope';
+import { ascon } from '../src/ascon.ts';
+import { NonceLedger, LEDGER_BLOCK } from '../src/ledger.ts';
+import { EcgSensor } from '../src/moddable/ecg.ts';
+import { keyValueLedger } from '../src/moddable/ledger.ts';
+import { ModdableMqtt } from '../src/moddable/mqtt.ts';
+import { selfTest } from '../src/moddable/self-test.ts';
+import { Publisher } from '../src/publisher.ts';
+
+interface Written {
+  payload: ArrayBuffer | null;
+  options: { operation?: number; topic?: string; QoS?: number; id?: number; duplicate?: boolean };
+}
+
+interface ClientOptions {
+  host: string;
+  user: string;
+  password: string;
+  dns: string;
+  onControl: (message: { operation: number; id?: number }) => void;
+  onError: () => void;
+}
+
+/** The platform's MQTT client, with what was written to it and hands to answer. */
+class FakeMqtt {
+  static readonly CONNACK = 2;
+  static readonly PUBACK = 4;
+  static readonly DISCONNECT = 14;
+  static readonly made: FakeMqtt[] = [];
+  static full = false;
+  readonly written: Written[] = [];
+  readonly options: ClientOptions;
+  closed = false;
+
+  constructor(options: object) {
+    this.options = options as ClientOptions;
+    FakeMqtt.made.push(this);
+  }
+
+  write(payload: ArrayBuffer | null, options: Written['options']): void {
+    if (FakeMqtt.full) throw new Error('no room');
+    this.written.push({ payload, options });
+  }
+
+  close(): void {
+    this.closed = true;
+  }
+}
+
+const envelope = (n: number) => {
+  const bytes = new Uint8Array(BEAT_ENVELOPE_BYTES).fill(n);
+  bytes.set([0, 0, 0, n], 16);
+  return bytes;
+};
+
+function start() {
+  FakeMqtt.made.length = 0;
+  FakeMqtt.full = false;
+  const acknowledged: number[] = [];
+  const reasons: string[] = [];
+  const network = { io: FakeMqtt, dns: 'resolver' };
+  const publisher = new Publisher({
+    client: (events) => new ModdableMqtt({ network, host: 'broker', port: 8883 }, events),
+    clientId: 'board',
+    username: 'board',
+    password: 'sesame',
+    topic: 'a/b',
+    random: (bytes) => bytes.fill(0),
+    onAcknowledged: (sequence) => acknowledged.push(sequence),
+    onDisconnected: (reason) => reasons.push(reason),
+  });
+  return { publisher, acknowledged, reasons };
+}
+
+describe('publishing through the platform', () => {
+  test('is acknowledged, and repeated over a new connection when it is not', () => {
+    const { publisher, acknowledged } = start();
+    publisher.tick(0);
+    const [first] = FakeMqtt.made;
+    expect(first.options).toMatchObject({ host: 'broker', password: 'sesame', dns: 'resolver' });
+    publisher.offer(envelope(1));
+    publisher.offer(envelope(2));
+    expect(first.written).toEqual([]);
+    first.options.onControl({ operation: FakeMqtt.CONNACK });
+    expect(first.written.map(({ options }) => options)).toEqual([
+      { topic: 'a/b', QoS: 1, id: 1, duplicate: false },
+      { topic: 'a/b', QoS: 1, id: 2, duplicate: false },
+    ]);
+    expect(new Uint8Array(first.written[0].payload!)).toEqual(envelope(1));
+    first.options.onControl({ operation: FakeMqtt.PUBACK, id: 1 });
+    expect(acknowledged).toEqual([1]);
+    first.options.onError();
+    expect(first.closed).toBe(true);
+    publisher.tick(2000);
+    const second = FakeMqtt.made[1];
+    second.options.onControl({ operation: FakeMqtt.CONNACK });
+    expect(second.written[0].options).toMatchObject({ id: 2, duplicate: true });
+    second.options.onControl({ operation: FakeMqtt.PUBACK, id: 2 });
+    expect(publisher.pending()).toBe(0);
+    publisher.stop();
+    expect(second.written.at(-1)?.options).toEqual({ operation: FakeMqtt.DISCONNECT });
+    expect(second.closed).toBe(true);
+  });
+
+  test('gives up a broker that is silent, and a client that takes no more', () => {
+    const { publisher, reasons } = start();
+    publisher.tick(0);
+    publisher.tick(10_000);
+    expect(reasons).toEqual(['the broker does not answer']);
+    publisher.tick(12_000);
+    FakeMqtt.full = true;
+    publisher.offer(envelope(1));
+    FakeMqtt.made[1].options.onControl({ operation: FakeMqtt.CONNACK });
+    expect(reasons[1]).toBe('the connection does not take bytes');
+    expect(publisher.pending()).toBe(1);
+  });
+});
+
+describe('the ECG sensor class', () => {
+  class Pin {
+    static values: Record<string, number> = {};
+    readonly resolution = 10;
+    readonly options: { pin: string };
+    constructor(options: object) {
+      this.options = options as { pin: string };
+    }
+    read(): number {
+      return Pin.values[this.options.pin];
+    }
+    close(): void {
+      delete Pin.values[this.options.pin];
+    }
+  }
+
+  test('reads 12 bits, tells of loose electrodes once, and can be turned over', () => {
+    Pin.values = { out: 512, off: 0 };
+    let alerts = 0;
+    const sensor = new EcgSensor({
+      sensor: { io: Pin, pin: 'out' },
+      leadsOff: [{ io: Pin, pin: 'off' }],
+      onAlert: () => alerts++,
+    });
+    expect(sensor.sample()).toEqual({ ecg: 2048 });
+    Pin.values.off = 1;
+    expect([sensor.sample(), sensor.sample()]).toEqual([{}, {}]);
+    expect(alerts).toBe(1);
+    Pin.values.off = 0;
+    sensor.configure({ inverted: true });
+    expect(sensor.sample()).toEqual({ ecg: 2047 });
+    expect(alerts).toBe(2);
+    sensor.close();
+    expect(Pin.values).toEqual({});
+  });
+});
+
+test('the ledger goes on in key-value storage', () => {
+  const domain = new Map<string, ArrayBuffer>();
+  const storage = {
+    open: () => ({
+      read: (key: string) => domain.get(key),
+      write: (key: string, value: ArrayBuffer) => void domain.set(key, value),
+    }),
+  };
+  expect(new NonceLedger(keyValueLedger(storage)).next()).toBe(0);
+  expect(new NonceLedger(keyValueLedger(storage)).next()).toBe(LEDGER_BLOCK);
+});
+
+test('the self-test stops a board that computes wrongly', () => {
+  selfTest();
+  const right = ascon.permute;
+  ascon.permute = (s, first) => {
+    right(s, first);
+    s[7] ^= 1;
+  };
+  try {
+    expect(selfTest).toThrow('self-test');
+  } finally {
+    ascon.permute = right;
+  }
+});
