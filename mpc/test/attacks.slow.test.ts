@@ -24,7 +24,7 @@ const TIMEOUT_MS = 120_000;
 
 /** All kinds of messages whose alteration can change a value of the analysis. */
 const VALUE_KINDS = [
-  'mask preparation gates',
+  'mask advice',
   'Ascon round',
   'tag permutation',
   'tag tree',
@@ -43,14 +43,18 @@ const VALUE_KINDS = [
 const CHECK_KINDS = [
   'coin commitment',
   'coin reveal',
+  'coin comparison',
   'dense-check reshare',
   'dense-check opening',
   'gate-check opening',
   'comparison of openings',
   'comparison of residues',
 ];
+/** Computed in any case, but looked at by the checks alone. */
+const CHECKED_GATES = 'mask preparation gates';
 const KINDS = [
   'session seed',
+  CHECKED_GATES,
   'triple product',
   ...VALUE_KINDS,
   ...CHECK_KINDS,

@@ -1,7 +1,7 @@
 /**
- * Malicious with abort, 1 of 3 corrupted: tossing a coin of 32 bytes by commit and reveal. 4 rounds,
- * 128 bytes per party. Commitments are SHA-256 of 32 random bytes with the sender's index. A party that
- * tells its neighbours different coins only makes their later checks disagree.
+ * Malicious with abort, 1 of 3 corrupted: tossing a coin of 32 bytes by commit and reveal, and comparing
+ * it. 6 rounds, 192 bytes per party. Commitments are SHA-256 of 32 random bytes with the sender's index.
+ * A party may tell its neighbours different coins: they notice before the coin is used.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { equalBytes, MozaikError } from '@mozaik/protocol';
@@ -10,7 +10,7 @@ import type { Channel } from './channel.ts';
 
 export const COIN_BYTES = 32;
 
-export const COIN_COST: Cost = { rounds: 4, bytes: 4 * COIN_BYTES };
+export const COIN_COST: Cost = { rounds: 6, bytes: 6 * COIN_BYTES };
 
 function commitment(coin: Uint8Array, party: number): Uint8Array {
   return createHash('sha256')
@@ -22,7 +22,8 @@ function commitment(coin: Uint8Array, party: number): Uint8Array {
 
 /**
  * @param random source of this party's coin; a test may inject one
- * @throws MozaikError PEER_CHEATED when a coin is not the one that was committed to
+ * @throws MozaikError PEER_CHEATED when a coin is not the one that was committed to, or the others have
+ *   another one
  */
 export async function tossCoin(
   channel: Channel,
@@ -48,5 +49,11 @@ export async function tossCoin(
   }
   const joint = createHash('sha256').update('mozaik/joint-coin/1');
   for (const coin of coins) joint.update(coin);
-  return joint.digest();
+  const result = joint.digest();
+  const fromPrevious = await channel.rotate('next', result, COIN_BYTES);
+  const fromNext = await channel.rotate('previous', result, COIN_BYTES);
+  if (!equalBytes(fromPrevious, result) || !equalBytes(fromNext, result)) {
+    throw new MozaikError('PEER_CHEATED', 'the parties hold different coins');
+  }
+  return result;
 }

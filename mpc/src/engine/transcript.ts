@@ -28,7 +28,7 @@ export class BlockHash {
   readonly #out: number;
 
   constructor(session: Session) {
-    const length = BLOCK_MAX_BYTES + BLOCK_HASH_BYTES;
+    const length = BLOCK_MAX_BYTES + BLOCK_MULTIPLE;
     this.#session = session;
     this.#keys = {
       previous: session.compare.own.fill(length),

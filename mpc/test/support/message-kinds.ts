@@ -64,8 +64,8 @@ export function messageKind(): string {
 }
 
 /** Kinds that are two messages each, in turn: a place alone does not tell which. */
-const HALVES: Record<string, [string, string]> = {
-  coin: ['coin commitment', 'coin reveal'],
+const IN_TURN: Record<string, string[]> = {
+  coin: ['coin commitment', 'coin reveal', 'coin comparison'],
   comparison: ['comparison of openings', 'comparison of residues'],
 };
 
@@ -73,9 +73,9 @@ const HALVES: Record<string, [string, string]> = {
 export function refineKinds(kinds: string[]): string[] {
   const seen = new Map<string, number>();
   return kinds.map((kind) => {
-    if (!(kind in HALVES)) return kind;
+    if (!(kind in IN_TURN)) return kind;
     const count = seen.get(kind) ?? 0;
     seen.set(kind, count + 1);
-    return HALVES[kind][(count >> 1) & 1];
+    return IN_TURN[kind][(count >> 1) % IN_TURN[kind].length];
   });
 }
