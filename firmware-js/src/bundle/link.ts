@@ -17,6 +17,8 @@ const EXPORTS = /export \{([^}]*)\};\s*$/;
 export async function link(entry: string): Promise<Linked> {
   const { outputFiles } = await build({
     entryPoints: [entry],
+    // The output names its files from here, wherever the build was started.
+    absWorkingDir: import.meta.dirname,
     bundle: true,
     write: false,
     format: 'esm',

@@ -10,6 +10,8 @@ export const PLATFORM_MODULES = ['embedded:*', 'timer'];
 export async function buildModdable(): Promise<string> {
   const { outputFiles } = await build({
     entryPoints: [entry],
+    // The output names its files from here, wherever the build was started.
+    absWorkingDir: import.meta.dirname,
     bundle: true,
     write: false,
     format: 'esm',
