@@ -8,6 +8,7 @@ import { readModelFile, trainModel, type TrainProgress } from '../model/index.ts
 import type { Activation } from '../model/network.ts';
 import { MODEL_LABELS, SHIPPED_MODEL } from '../stack/household.ts';
 import { evaluateCommand } from './model-evaluate.ts';
+import { importCommand } from './model-import.ts';
 import {
   agentDir,
   agentOptions,
@@ -25,10 +26,11 @@ import { counted, fields, note, print, table } from './output.ts';
 export function modelCommand(program: Command): void {
   const model = program
     .command('model')
-    .description('train, look at, measure and deal models that classify heartbeats');
+    .description('train, import, look at, measure and deal models that classify heartbeats');
   trainCommand(model);
   showCommand(model);
   evaluateCommand(model);
+  importCommand(model);
   dealCommand(model);
 }
 
