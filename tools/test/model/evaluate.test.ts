@@ -22,6 +22,17 @@ describe('the board detector in place of annotations', () => {
     for (const { timeMs, label } of beats) expect(labels.get(timeMs)).toBe(label);
   });
 
+  test('matches within 150 ms and not beyond', () => {
+    const late = (ms: number) => {
+      const source = synthesise({ seed: 4, beats: 60 });
+      const by = Math.round((ms * source.record.rateHz) / 1000);
+      for (const annotation of source.annotations) annotation.sample += by;
+      return detectBeats(source);
+    };
+    expect(late(130).missed).toBeLessThan(6);
+    expect(late(180).beats).toEqual([]);
+  });
+
   test('counts what is not annotated as extra', () => {
     const source = synthesise({ seed: 4, beats: 60 });
     const gap = source.annotations.splice(30, 10);
