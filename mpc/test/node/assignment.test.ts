@@ -305,7 +305,8 @@ describe('the samples', () => {
     ['too long', 'ENVELOPE_MALFORMED', [longer]],
     ['with a reserved byte', 'ENVELOPE_MALFORMED', [reserved]],
     ['empty', 'ENVELOPE_MALFORMED', [new Uint8Array(0)]],
-    ['of another kind', 'ENVELOPE_VERSION', [envelope({ kind: 2 })]],
+    ['of a kind that the consent does not name', 'CONSENT_MISMATCH', [envelope({ kind: 2 })]],
+    ['of an unknown kind', 'ENVELOPE_VERSION', [envelope({ kind: 99 })]],
     ['of another suite', 'ENVELOPE_VERSION', [envelope({ suite: 9 })]],
   ];
   test.each(cases)('%s: %s', async (_, code, middle, sequences = job.sequences) => {
