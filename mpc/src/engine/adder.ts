@@ -7,7 +7,7 @@
  * (Brent and Kung 1982). For 24 bits: 1 + 7 rounds and 23 + 57 ANDs, 23 + 42 for the sign alone.
  */
 import { RING_BITS } from '../model.ts';
-import { and, andCost, sumCosts, xor, type AndGate, type Cost } from './binary.ts';
+import { and, andCost, gatesCost, sumCosts, xor, type AndGate, type Cost } from './binary.ts';
 import { row } from './carry.ts';
 import { planeWords } from './roles.ts';
 import { WORD_BYTES } from './ring.ts';
@@ -30,9 +30,6 @@ export async function evaluate<T>(
   }
   return steps.map(({ value }) => value as T);
 }
-
-/** Cost of `rounds` of gates over `bytes` in total. */
-export const gatesCost = (rounds: number, bytes: number): Cost => ({ rounds, bytes, gates: bytes });
 
 /** Cost of circuits side by side. */
 export const besideCosts = (...costs: Cost[]): Cost => ({

@@ -4,7 +4,17 @@
  * and plaintext are shared. Five word-ANDs and one round of communication per round of the
  * permutation, by the AND of Araki et al. 2016.
  */
-import { and, andCost, not, reveal, revealCost, sumCosts, xor, type Cost } from './binary.ts';
+import {
+  and,
+  andCost,
+  gatesCost,
+  not,
+  reveal,
+  revealCost,
+  sumCosts,
+  xor,
+  type Cost,
+} from './binary.ts';
 import { row } from './carry.ts';
 import { planeWords } from './roles.ts';
 import { WORD_BYTES } from './ring.ts';
@@ -43,10 +53,8 @@ export interface SealedMessage {
 const blockRounds = (messageBytes: number): number =>
   ROUNDS.full + ROUNDS.block + ROUNDS.block * Math.floor(messageBytes / RATE_BYTES);
 
-const permutationCost = (rounds: number, lanes: number): Required<Cost> => {
-  const gates = rounds * ROWS * LANE_BYTES * lanes;
-  return { rounds, bytes: gates, gates };
-};
+const permutationCost = (rounds: number, lanes: number): Required<Cost> =>
+  gatesCost(rounds, rounds * ROWS * LANE_BYTES * lanes);
 
 /** Cost of {@link decrypt}. */
 export const decryptCost = (messageBytes: number, lanes: number): Cost =>

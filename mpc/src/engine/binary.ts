@@ -19,12 +19,15 @@ export const sumCosts = (...costs: Cost[]): Required<Cost> => ({
   gates: costs.reduce((sum, { gates }) => sum + (gates ?? 0), 0),
 });
 
-/** Cost of one round of ANDs over `length` bytes. */
-export const andCost = (length: number): Required<Cost> => ({
-  rounds: 1,
-  bytes: length,
-  gates: length,
+/** Cost of `rounds` of ANDs over `bytes` in total. */
+export const gatesCost = (rounds: number, bytes: number): Required<Cost> => ({
+  rounds,
+  bytes,
+  gates: bytes,
 });
+
+/** Cost of one round of ANDs over `length` bytes. */
+export const andCost = (length: number): Required<Cost> => gatesCost(1, length);
 
 /** One AND of rows: `out` may be a new row or one that is no longer needed. */
 export interface AndGate {

@@ -23,6 +23,17 @@ export const reshareCost = (count: number): Cost => ({
   bytes: ELEMENT_BYTES * roundUp(count, 4),
 });
 
+/** Adds this party's share of fresh zeros to `count` words, a multiple of 4. */
+export function maskWords(session: Session, words: number, count: number): void {
+  const { memory, kernels, zero } = session;
+  const mark = memory.mark();
+  const zeroA = zero.own.take(count * WORD_BYTES);
+  const zeroB = zero.next.take(count * WORD_BYTES);
+  kernels.addWords(words, zeroA, words, count);
+  kernels.subtractWords(words, zeroB, words, count);
+  memory.release(mark);
+}
+
 /**
  * Turns additive shares into replicated ones: every party holds one summand of each value in `out.a`;
  * afterwards `out` is a replicated, re-randomised sharing of the sums.
@@ -30,13 +41,10 @@ export const reshareCost = (count: number): Cost => ({
  * @param count number of values; their memory must be padded to a multiple of 4
  */
 export async function reshare(session: Session, out: Shares, count: number): Promise<void> {
-  const { memory, kernels, zero } = session;
+  const { memory, kernels } = session;
   const padded = roundUp(count, 4);
+  maskWords(session, out.a, padded);
   const mark = memory.mark();
-  const zeroA = zero.own.take(padded * WORD_BYTES);
-  const zeroB = zero.next.take(padded * WORD_BYTES);
-  kernels.addWords(out.a, zeroA, out.a, padded);
-  kernels.subtractWords(out.a, zeroB, out.a, padded);
   const length = padded * ELEMENT_BYTES;
   const send = memory.allocate(length);
   const receive = memory.allocate(length);

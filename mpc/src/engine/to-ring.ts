@@ -16,8 +16,8 @@
  * since the random number that a learner lacks has a fresh bit for every opened one.
  */
 import { RING_BITS } from '../model.ts';
-import { carries, carriesCost, evaluate, gatesCost, planeBytes, type Circuit } from './adder.ts';
-import { and, andCost, sumCosts, xor, type AndGate, type Cost } from './binary.ts';
+import { carries, carriesCost, evaluate, planeBytes, type Circuit } from './adder.ts';
+import { and, andCost, gatesCost, sumCosts, xor, type AndGate, type Cost } from './binary.ts';
 import { row } from './carry.ts';
 import type { PartyIndex } from './channel.ts';
 import {

@@ -6,7 +6,7 @@
  * the parts.
  */
 import { tossCoin, COIN_COST } from './coin.ts';
-import { sumCosts, type Cost } from './binary.ts';
+import { reveal, revealCost, sumCosts, type Cost } from './binary.ts';
 import type { Checks } from './checks.ts';
 import { checkDense, denseCheckCost } from './dense-check.ts';
 import {
@@ -128,22 +128,14 @@ export class Verification implements Checks {
 
 /** Cost of {@link openBits}. */
 export const openBitsCost = (length: number): Required<Cost> =>
-  sumCosts({ rounds: 1, bytes: length }, COMPARE_COST);
+  sumCosts(revealCost(length), COMPARE_COST);
 
 /**
  * Opens `length` bytes of verified shared bits to all.
  * @throws MozaikError PEER_CHEATED when the honest parties would see different ones
  */
 export async function openBits(session: Session, x: Shares, length: number): Promise<Uint8Array> {
-  const { memory, kernels } = session;
-  const mark = memory.mark();
-  const missing = memory.allocate(length);
-  const bits = memory.allocate(length);
-  await session.exchange('next', x.a, length, missing);
-  kernels.xorBytes(x.a, x.b, bits, length);
-  kernels.xorBytes(bits, missing, bits, length);
-  const opened = memory.bytes(bits, length).slice();
-  memory.release(mark);
+  const opened = await reveal(session, x, length);
   const transcript = new Transcript(session);
   transcript.addToAll(opened);
   await transcript.compare();

@@ -15,14 +15,13 @@ import {
   additionCost,
   besideCosts,
   evaluate,
-  gatesCost,
   planeBytes,
   ringBits,
   ringBitsCost,
   type Circuit,
 } from './adder.ts';
 import type { Winner } from './argmax.ts';
-import { and, andCost, not, sumCosts, xor, type AndGate, type Cost } from './binary.ts';
+import { and, andCost, gatesCost, not, sumCosts, xor, type AndGate, type Cost } from './binary.ts';
 import { row } from './carry.ts';
 import type { PartyIndex } from './channel.ts';
 import { subtract, WORD_BYTES } from './ring.ts';

@@ -5,7 +5,7 @@
  * of each word too, so here they are shared like the 24 that carry the value.
  */
 import type { Cost } from './binary.ts';
-import { roundUp, WORD_BYTES, type DenseLayer } from './ring.ts';
+import { maskWords, roundUp, WORD_BYTES, type DenseLayer } from './ring.ts';
 import type { Session, Shares } from './session.ts';
 
 /** Cost of {@link reshare32} of `count` words. */
@@ -18,14 +18,7 @@ export const reshare32Cost = (count: number): Cost => ({ rounds: 1, bytes: WORD_
  * @param count number of words; their memory must be padded to a multiple of 4
  */
 export async function reshare32(session: Session, out: Shares, count: number): Promise<void> {
-  const { memory, kernels, zero } = session;
-  const padded = roundUp(count, 4);
-  const mark = memory.mark();
-  const zeroA = zero.own.take(padded * WORD_BYTES);
-  const zeroB = zero.next.take(padded * WORD_BYTES);
-  kernels.addWords(out.a, zeroA, out.a, padded);
-  kernels.subtractWords(out.a, zeroB, out.a, padded);
-  memory.release(mark);
+  maskWords(session, out.a, roundUp(count, 4));
   await session.exchange('previous', out.a, count * WORD_BYTES, out.b);
 }
 
