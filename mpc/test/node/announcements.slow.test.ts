@@ -54,6 +54,8 @@ const revoke = async (consent: Uint8Array, signer: Identity) => {
 const newJob = () => randomBytes(16).toString('hex');
 const fetched = () =>
   world.parties[0].gateway.seen.filter((line) => line.endsWith('/request')).length;
+/** Failures that the backend has been told of. */
+const told = () => world.parties[0].gateway.seen.filter((line) => line.endsWith('/failure')).length;
 const failures = () => world.parties[0].events.filter(({ event }) => event === 'job-failed');
 
 /** Lets a party go on only when it is called. */
@@ -102,6 +104,8 @@ describe('announcements', () => {
     await announce(newJob());
     await until(() => failures().length === 1, 'an unknown job is refused');
     expect(failures()[0].code).toBe('NOT_FOUND');
+    // A report on its way would be counted by the next test.
+    await until(() => told() === 1, 'the backend is told');
   });
 
   test(`of a flood, ${JOBS_MAX} jobs run at once and the others are given back`, async () => {
@@ -113,7 +117,6 @@ describe('announcements', () => {
     await until(() => failures().length === 5, 'the others are refused');
     expect(failures().map(({ code }) => code)).toEqual(Array(5).fill('UNAVAILABLE'));
     await until(() => fetched() === JOBS_MAX, 'those that run are fetched');
-    const told = () => gateway.seen.filter((line) => line.endsWith('/failure')).length;
     await until(() => told() === 5, 'the backend is told');
     release();
     await until(() => failures().length === JOBS_MAX + 5, 'all have ended');
