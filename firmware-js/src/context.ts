@@ -5,7 +5,7 @@
  * a classifier for people it has never seen has to be told what is usual for this person. The board
  * is the only place that sees all of the beats in the clear, so it compares there, with integers: the
  * beat with a running template of the usual beat, and its intervals with the running intervals. The
- * window stays as long as that of layout 1, 187 bytes:
+ * window has 187 bytes, as in the usual heartbeat format of the MIT-BIH derived data sets:
  *
  * | bytes      | what                                                                              |
  * | ---------- | --------------------------------------------------------------------------------- |
@@ -21,7 +21,7 @@
 import { BEAT_SAMPLES } from '@mozaik/protocol/envelope';
 import { log2, relation, RunningOrder, toByte } from './running.ts';
 
-/** Number of this layout; layout 1 is that of `quantiseBeat`. */
+/** Number of this layout. Layout 1 was the beat alone, scaled between its minimum and maximum. */
 export const CONTEXT_LAYOUT = 2;
 /** Samples of the beat before its R peak. */
 export const BEFORE = 30;

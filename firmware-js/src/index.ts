@@ -1,5 +1,4 @@
 export * from './ascon.ts';
-export * from './beat.ts';
 export * from './context.ts';
 export * from './fragment.ts';
 export * from './intervals.ts';
