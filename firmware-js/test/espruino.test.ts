@@ -1,3 +1,4 @@
+import { crc32 } from 'node:zlib';
 import { describe, expect, test } from '@jest/globals';
 import { AsconAead128 } from '../src/ascon.ts';
 import {
@@ -128,36 +129,50 @@ describe('over Bluetooth', () => {
     }
     return found;
   }
-  const answer = (on: FakeBoard, sequence: number) => {
-    const [service] = Object.values(on.services);
-    const data = Uint8Array.of(3, 0, 0, 0, sequence).buffer;
-    Object.values(service).forEach(({ onWrite }) => onWrite?.({ data }));
+  const STORED = 3;
+  const REFUSED = 4;
+  const answer = (on: FakeBoard, kind: number, frame: Uint8Array) => {
+    on.write(Uint8Array.of(kind, ...frame.subarray(-20, -4)));
   };
+  const FRAME_MS = 30 * (1 + fragmentCount(238));
 
-  test('greets, sends the oldest sample until it is stored, then the next', () => {
+  test('greets, sends all that waits, and each until the store has it', () => {
     const on = board();
     const stored: number[] = [];
-    const device = connect(on, { onAcknowledged: (sequence: number) => stored.push(sequence) });
-    device.sealer.beat(BEAT, 1000);
-    device.sealer.beat(BEAT, 2000);
+    const rejected: number[] = [];
+    const device = connect(on, {
+      onAcknowledged: (sequence: number) => stored.push(sequence),
+      onRejected: (sequence: number) => rejected.push(sequence),
+    });
+    for (let n = 0; n < 3; n++) device.sealer.beat(BEAT, 1000);
     on.pass(1000);
     expect(on.packets).toEqual([]);
     on.bluetooth('connect');
-    on.pass(30 * (1 + 1 + fragmentCount(234)));
-    const [hello, first] = frames(on);
-    expect(hello.subarray(1)).toEqual(deviceId(MASTER));
-    expect(first[0]).toBe(FRAME_SAMPLE);
-    expect(opens(first.subarray(1))).toEqual(BEAT);
-    // No answer: the same one again, and an answer for another sample settles nothing.
-    answer(on, 1);
-    on.pass(6000);
-    expect(frames(on)[0]).toEqual(first);
-    expect(device.transport.pending()).toBe(2);
-    answer(on, 0);
-    on.pass(600);
-    expect(frames(on)[0][1 + 19]).toBe(1);
-    answer(on, 1);
-    expect(stored).toEqual([0, 1]);
+    on.pass(90 + 3 * FRAME_MS);
+    const [hello, ...samples] = frames(on);
+    expect(hello.subarray(1, 17)).toEqual(deviceId(MASTER));
+    for (const frame of [hello, ...samples]) {
+      expect(Buffer.from(frame).readUInt32BE(frame.length - 4)).toBe(crc32(frame.subarray(0, -4)));
+    }
+    expect(samples.map((frame) => frame[0])).toEqual([FRAME_SAMPLE, FRAME_SAMPLE, FRAME_SAMPLE]);
+    for (const frame of samples) expect(opens(frame.subarray(1, -4))).toEqual(BEAT);
+    // No answer: the oldest again. An answer for another sample, or of another kind, settles nothing.
+    answer(on, STORED, samples[1]);
+    answer(on, 5, samples[0]);
+    on.write(Uint8Array.of(STORED, ...samples[0].subarray(-20, -5)));
+    on.pass(5000 + FRAME_MS);
+    expect(frames(on)).toEqual([samples[0]]);
+    expect(device.transport.pending()).toBe(3);
+    answer(on, STORED, samples[0]);
+    answer(on, REFUSED, samples[1]);
+    expect({ stored, rejected }).toEqual({ stored: [0], rejected: [1] });
+    // A new one goes out at once.
+    device.sealer.beat(BEAT, 4000);
+    on.pass(FRAME_MS);
+    const [last] = frames(on);
+    answer(on, STORED, samples[2]);
+    answer(on, STORED, last);
+    expect(stored).toEqual([0, 2, 3]);
     expect(device.transport.pending()).toBe(0);
     on.bluetooth('disconnect');
     on.pass(6000);

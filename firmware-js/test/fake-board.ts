@@ -1,6 +1,7 @@
 /** An Espruino board of nothing but memory: what the modules ask of it, and hands to turn it with. */
 import { runInContext } from 'node:vm';
 import type { Context } from 'node:vm';
+import { crc32 } from 'node:zlib';
 import { permute } from '../src/ascon.ts';
 import { bareContext } from './bare-context.ts';
 
@@ -68,6 +69,7 @@ export class FakeBoard {
     const memory: ArrayBuffer[] = [];
     const E: Record<string, unknown> = {
       hwRand: () => 0x1a5,
+      CRC32: (bytes: Uint8Array) => crc32(bytes),
       toString: (bytes: Uint8Array) => Buffer.from(bytes).toString('latin1'),
       toArrayBuffer: (handle: { buffer: ArrayBuffer }) => handle.buffer,
       getAddressOf: (array: Int32Array) => memory.indexOf(array.buffer as ArrayBuffer) + 1,
@@ -127,6 +129,12 @@ export class FakeBoard {
         if (at % every === 0) callback();
       }
     }
+  }
+
+  /** The gateway writes an answer. */
+  write(packet: Uint8Array): void {
+    const data = packet.slice().buffer;
+    for (const { onWrite } of Object.values(Object.values(this.services)[0])) onWrite?.({ data });
   }
 
   bluetooth(event: 'connect' | 'disconnect'): void {

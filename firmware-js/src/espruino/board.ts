@@ -40,6 +40,8 @@ declare global {
   /** Espruino's utilities. */
   const E: {
     hwRand?: () => number;
+    /** CRC-32 of IEEE 802.3, u32. */
+    CRC32(bytes: Uint8Array): number;
     toString(bytes: Uint8Array): string;
     toFlatString?: (bytes: Uint8Array) => string;
     toArrayBuffer(text: string): ArrayBuffer;

@@ -25,8 +25,9 @@ export interface ConnectOptions extends Partial<BrokerOptions> {
   ecg?: EcgOptions;
   /** The password that the store gave this device. */
   password?: string;
-  /** This sample is kept safely: by the store, or without a network by the gateway. */
+  /** The store has this sample on its disk. */
   onAcknowledged?: (sequence: number) => void;
+  /** The store takes others but not this sample, which is no longer kept. */
   onRejected?: (sequence: number) => void;
   onDisconnected?: (reason: string) => void;
 }

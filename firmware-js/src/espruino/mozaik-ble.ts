@@ -4,5 +4,5 @@ import type { ConnectOptions, Transport } from './device.ts';
 
 /** Hands samples to whichever gateway connects. */
 export function open(options: ConnectOptions, device: Uint8Array): Transport {
-  return new BleLink(device, options.onAcknowledged);
+  return new BleLink(device, options);
 }
