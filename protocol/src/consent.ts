@@ -2,7 +2,7 @@
  * Consent: what a user allows, to whom, over which data, until when. Signed by the user. Its hash is
  * part of every sealed share, job and result that belongs to it.
  */
-import { PROTOCOLS } from './adversary.ts';
+import { HOMOMORPHIC, PROTOCOL_NAMES, type ProtocolName } from './adversary.ts';
 import { equalBytes, compareBytes } from './bytes.ts';
 import { KIND_ECG_BEAT } from './envelope.ts';
 import { MozaikError } from './errors.ts';
@@ -15,6 +15,9 @@ import { verify, type ObjectType, type Verified } from './signed.ts';
 export const DEVICE_ID_BYTES = 16;
 /** Parties in the replicated sharing. */
 export const PARTY_COUNT = 3;
+/** How many compute: three parties on shares, or one server on homomorphic ciphertexts. */
+export const partyCountOf = (protocol: ProtocolName): number =>
+  protocol === HOMOMORPHIC ? 1 : PARTY_COUNT;
 /** Length of an epoch by the default clock rule, ms. */
 export const EPOCH_MS = 3_600_000;
 /** Most epochs in a consent (31 days of hours): bounds sealed shares and a party's memory. */
@@ -34,17 +37,20 @@ const schema = struct({
   kind: oneOf(KIND_ECG_BEAT),
   analysis: oneOf('classify-heartbeat'),
   /** Protocol that the user accepts, adversary included. */
-  protocol: oneOf(...Object.values(PROTOCOLS)),
-  /** The three parties in ascending order of id, which is also their order in the protocol. */
+  protocol: oneOf(...PROTOCOL_NAMES),
+  /**
+   * The three parties in ascending order of id, which is also their order in the protocol; on the
+   * homomorphic path the one server.
+   */
   parties: list(
     struct({
       id: bytes(ID_BYTES),
       /** Hash of the pinned descriptor. */ descriptor: bytes(HASH_BYTES),
     }),
-    PARTY_COUNT,
+    1,
     PARTY_COUNT,
   ),
-  /** Hash of the model descriptor: commits to the model's shares. */
+  /** Hash of the model descriptor: commits to the model. */
   model: bytes(HASH_BYTES),
   /** X-Wing public key that results are sealed to. */
   resultKey: bytes(SEAL_PUBLIC_KEY_BYTES),
@@ -53,7 +59,7 @@ const schema = struct({
   /** Samples with `from <= time < to` by the device's clock, ms since 1970. */
   from: timestamp,
   to: timestamp,
-  /** First epoch whose key is shared, and how many. */
+  /** First epoch whose key is shared, and how many. On the homomorphic path no key is shared. */
   firstEpoch: uint32,
   epochCount: integer(1, CONSENT_MAX_EPOCHS),
   /** Ranges [first, last] of sequence numbers, ascending; empty means all in the window. */
@@ -90,6 +96,9 @@ export function verifyConsent(data: Uint8Array): Verified<Consent> {
 function checkConsistent(consent: Consent): void {
   const { parties, from, to, notBefore, expires, firstEpoch, epochCount, sequences } = consent;
   const invalid = (reason: string) => new MozaikError('ENCODING_INVALID', `consent: ${reason}`);
+  if (parties.length !== partyCountOf(consent.protocol)) {
+    throw invalid(`${consent.protocol} does not run among ${parties.length}`);
+  }
   for (let i = 1; i < parties.length; i++) {
     if (compareBytes(parties[i - 1].id, parties[i].id) >= 0) {
       throw invalid('parties are not distinct and in ascending order');
@@ -110,12 +119,16 @@ export function checkInForce(consent: Consent, now: number): void {
   if (now < consent.notBefore || now >= consent.expires) throw new MozaikError('CONSENT_EXPIRED');
 }
 
+/** Whether a sequence number is in a range of the consent; without ranges each is. */
+export const isListed = ({ sequences }: Consent, sequence: number): boolean =>
+  sequences.length === 0 ||
+  sequences.some(([first, last]) => sequence >= first && sequence <= last);
+
 /** Whether the consent covers a sample with these header fields. */
 export function covers(
   consent: Consent,
   sample: { kind: number; stream: number; epoch: number; time: number; sequence: number },
 ): boolean {
-  const { sequences } = consent;
   return (
     sample.kind === consent.kind &&
     sample.stream === consent.stream &&
@@ -123,8 +136,7 @@ export function covers(
     sample.epoch < consent.firstEpoch + consent.epochCount &&
     sample.time >= consent.from &&
     sample.time < consent.to &&
-    (sequences.length === 0 ||
-      sequences.some(([first, last]) => sample.sequence >= first && sample.sequence <= last))
+    isListed(consent, sample.sequence)
   );
 }
 

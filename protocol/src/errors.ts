@@ -190,6 +190,24 @@ export const ERRORS = {
     title: 'No model with this commitment is known here.',
     advice: 'Ask the model provider to deal its shares to these parties.',
   },
+  EVALUATION_KEYS_MISSING: {
+    tier: 'request',
+    status: 409,
+    title: 'The evaluation keys that a homomorphic request needs are not there.',
+    advice: "The user's agent sends the current ones and then the request again.",
+  },
+  CIPHERTEXT_ALTERED: {
+    tier: 'request',
+    status: 400,
+    title: 'Homomorphic ciphertexts or keys are not the bytes that were signed for.',
+    advice: 'They were cut short or altered on their way: send them again.',
+  },
+  UPLOAD_TOO_SLOW: {
+    tier: 'request',
+    status: 408,
+    title: 'An upload stood still or came too slowly, and was cut off.',
+    advice: 'Send it again over a better connection.',
+  },
   UNAVAILABLE: {
     tier: 'internal',
     status: 503,
@@ -201,6 +219,24 @@ export const ERRORS = {
     status: 400,
     title: 'An input file is missing or not in the format it should have.',
     advice: 'Check the path and the file.',
+  },
+  TOOL_MISSING: {
+    tier: 'request',
+    status: 400,
+    title: 'A program or a library that this needs is not installed.',
+    advice: 'Install what is named here, then try again.',
+  },
+  PORT_MISSING: {
+    tier: 'request',
+    status: 400,
+    title: 'The port is not there or cannot be used.',
+    advice: 'Plug the board in and check the name of the port and that you may use it.',
+  },
+  BOARD_FAILED: {
+    tier: 'peer',
+    status: 502,
+    title: 'The board could not be written, or did not pass its self-test.',
+    advice: 'Nothing was registered. Check the board, its firmware and the cable, then try again.',
   },
   STATE_CORRUPT: {
     tier: 'internal',

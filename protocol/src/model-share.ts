@@ -59,7 +59,9 @@ export function verifyModel(data: Uint8Array): Verified<ModelDescriptor> {
 }
 
 /** @throws MozaikError ENCODING_INVALID when the fields of a descriptor contradict each other. */
-export function checkModel(model: ModelDescriptor): void {
+export function checkModel(
+  model: Pick<ModelDescriptor, 'widths' | 'classes' | 'anomalies' | 'parties'>,
+): void {
   const { widths, classes, anomalies, parties } = model;
   const invalid = (reason: string) => new MozaikError('ENCODING_INVALID', `model: ${reason}`);
   if (classes.length !== widths[widths.length - 1]) {

@@ -3,7 +3,7 @@
  * split into three shares of which the party holds two; every share has two holders, so the user
  * notices when one of the parties lies.
  */
-import { PROTOCOLS } from './adversary.ts';
+import { PROTOCOL_NAMES } from './adversary.ts';
 import { JOB_MAX_SAMPLES, PARTY_COUNT } from './consent.ts';
 import { HASH_BYTES } from './hash.ts';
 import { ID_BYTES } from './identity.ts';
@@ -26,7 +26,7 @@ const schema = struct({
   party: bytes(ID_BYTES),
   index: integer(0, PARTY_COUNT - 1),
   /** The protocol that ran. */
-  protocol: oneOf(...Object.values(PROTOCOLS)),
+  protocol: oneOf(...PROTOCOL_NAMES),
   /** For each sample 1 when its tag verified, else 0. */
   authentic: bytesUpTo(JOB_MAX_SAMPLES),
   /** Shares `index` and `index + 1` of the one-hot class, {@link CLASS_SHARE_BYTES} per sample. */

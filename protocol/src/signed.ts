@@ -70,3 +70,20 @@ export function verify<T>(type: ObjectType<T>, data: Uint8Array): Verified<T> {
     hash: hash(type.label, body),
   };
 }
+
+/**
+ * Verifies an object that is of one of two types: the signature tells which.
+ * @throws MozaikError ENCODING_INVALID, SIGNATURE_INVALID
+ */
+export function verifyEither<A, B>(
+  first: (data: Uint8Array) => Verified<A>,
+  second: (data: Uint8Array) => Verified<B>,
+  data: Uint8Array,
+): Verified<A | B> {
+  try {
+    return first(data);
+  } catch (error) {
+    if (!(error instanceof MozaikError) || error.code !== 'SIGNATURE_INVALID') throw error;
+    return second(data);
+  }
+}

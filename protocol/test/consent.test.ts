@@ -79,7 +79,7 @@ describe('consent', () => {
       { extra: 1 },
     ];
     for (const change of refused) {
-      const run = () => sign(CONSENT, { ...consent(), ...change }, user);
+      const run = () => verifyConsent(sign(CONSENT, { ...consent(), ...change }, user));
       expect(codeOf(run)).toBe('ENCODING_INVALID');
     }
   });

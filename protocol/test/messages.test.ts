@@ -7,6 +7,7 @@ import {
   jobSamples,
   jobSchema,
   modelSubmission,
+  pendingSamples,
   resultSubmission,
   samplePage,
   SAMPLES_PAGE_MAX,
@@ -22,7 +23,12 @@ const shares = [filled(1, 1), filled(2, 2), filled(3, 3)];
 const received = { received: 1_700_000_000_000, envelope: envelope() };
 
 const bodies: [string, Schema<unknown>, Record<string, unknown>, Record<string, unknown>][] = [
-  ['consent', consentSubmission, { v: 1, consent: filled(5, 1), shares }, { shares: [shares[0]] }],
+  [
+    'consent',
+    consentSubmission,
+    { v: 1, consent: filled(5, 1), shares },
+    { shares: [...shares, shares[0]] },
+  ],
   ['model', modelSubmission, { v: 1, descriptor: filled(5, 1), shares }, { shares: [] }],
   [
     'samples',
@@ -32,12 +38,8 @@ const bodies: [string, Schema<unknown>, Record<string, unknown>, Record<string, 
   ],
   ['job samples', jobSamples, { v: 1, envelopes: [envelope()] }, { envelopes: [] }],
   ['result', resultSubmission, submission, { statistics: { ...statistics, rounds: -1 } }],
-  [
-    'results',
-    jobResults,
-    { v: 1, results: [submission, submission, submission] },
-    { results: [submission] },
-  ],
+  ['results', jobResults, { v: 1, results: [submission, submission, submission] }, { results: [] }],
+  ['pending samples', pendingSamples, { v: 1, sequences: [3, 4] }, { sequences: [-1] }],
   [
     'job',
     jobSchema,

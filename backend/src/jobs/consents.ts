@@ -5,6 +5,8 @@ import {
   decodeCanonical,
   equalBytes,
   HASH_BYTES,
+  HOMOMORPHIC,
+  isSealedModel,
   MozaikError,
   REVOCATION,
   toHex,
@@ -27,6 +29,9 @@ const unknown = () => new MozaikError('NOT_FOUND', 'consent');
 /** Position of a party in a consent, -1 when it is not named. */
 export const positionOf = (consent: Consent, party: string): number =>
   consent.parties.findIndex(({ id }) => toHex(id) === party);
+
+/** Whether the consent is for one server that computes on homomorphic ciphertexts. */
+export const isHomomorphic = ({ protocol }: Consent): boolean => protocol === HOMOMORPHIC;
 
 export class Consents {
   readonly #db: Database;
@@ -56,6 +61,11 @@ export class Consents {
     const { value: consent, hash } = verifyConsent(signed);
     if (toHex(consent.user) !== user) {
       throw new MozaikError('FORBIDDEN', 'the consent is of another user');
+    }
+    // A server for homomorphic ciphertexts gets no share of a key.
+    const expected = isHomomorphic(consent) ? 0 : consent.parties.length;
+    if (shares.length !== expected) {
+      throw new MozaikError('ENCODING_INVALID', 'there is not one sealed share for each party');
     }
     // One at a time: the same consent twice at once must not overwrite what became of the first.
     const accepted = this.#turn.then(() => this.#accept(user, { hash, consent, signed }, shares));
@@ -103,9 +113,12 @@ export class Consents {
   }
 
   async #checkModel(consent: Consent): Promise<void> {
-    const record = await this.#db.models.get(consent.model);
-    const dealtTo = record?.descriptor.parties;
-    if (!dealtTo || !consent.parties.every(({ id }, i) => equalBytes(id, dealtTo[i]))) {
+    const descriptor = (await this.#db.models.get(consent.model))?.descriptor;
+    if (
+      !descriptor ||
+      isSealedModel(descriptor) !== isHomomorphic(consent) ||
+      !consent.parties.every(({ id }, i) => equalBytes(id, descriptor.parties[i]))
+    ) {
       throw new MozaikError('MODEL_UNKNOWN', toHex(consent.model));
     }
   }

@@ -14,9 +14,11 @@ import {
   MODEL,
   MozaikError,
   oneOf,
+  SEALED_MODEL,
   SIGNED_BODY_MAX_BYTES,
   struct,
   text,
+  type AnyModelDescriptor,
   type ErrorCode,
   type Infer,
   type Schema,
@@ -34,7 +36,11 @@ const party = struct({
   signed,
 });
 
-const model = struct({ descriptor: MODEL.schema, signed });
+const anyModel: Schema<AnyModelDescriptor> = (value, path) =>
+  Object.hasOwn(Object(value) as object, 'activation')
+    ? SEALED_MODEL.schema(value, path)
+    : MODEL.schema(value, path);
+const model = struct({ descriptor: anyModel, signed });
 
 const device = struct({
   device: bytes(DEVICE_ID_BYTES),

@@ -1,10 +1,10 @@
-/** Models: public descriptors, and shares that only the parties named in them can open. */
+/** Models: public descriptors, and what only the parties or the server named in them can open. */
 import {
   decodeCanonical,
   modelSubmission,
   MozaikError,
   toHex,
-  verifyModel,
+  verifyAnyModel,
 } from '@mozaik/protocol';
 import type { Database } from './database.ts';
 import { key } from './keys.ts';
@@ -27,7 +27,10 @@ export class Models {
       modelSubmission,
       'model submission',
     );
-    const { value: descriptor, hash } = verifyModel(signed);
+    const { value: descriptor, hash } = verifyAnyModel(signed);
+    if (shares.length !== descriptor.parties.length) {
+      throw new MozaikError('ENCODING_INVALID', 'there is not one sealed model for each party');
+    }
     if (toHex(descriptor.provider) !== provider) {
       throw new MozaikError('FORBIDDEN', 'the model is of another provider');
     }

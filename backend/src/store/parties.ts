@@ -1,5 +1,5 @@
-/** Descriptors of parties. The backend only passes them on: users pin them by another channel. */
-import { equalBytes, MozaikError, toHex, verifyParty } from '@mozaik/protocol';
+/** Descriptors of parties and of servers for homomorphic ciphertexts. The backend only passes them on: users pin them by another channel. */
+import { equalBytes, MozaikError, toHex, verifyDescriptor } from '@mozaik/protocol';
 import type { Database } from './database.ts';
 import { key } from './keys.ts';
 
@@ -15,7 +15,7 @@ export class Parties {
    * @throws MozaikError ENCODING_INVALID, SIGNATURE_INVALID, FORBIDDEN, CONFLICT
    */
   async put(party: string, signed: Uint8Array): Promise<void> {
-    const { value, hash } = verifyParty(signed);
+    const { value, hash } = verifyDescriptor(signed);
     if (toHex(value.party) !== party) {
       throw new MozaikError('FORBIDDEN', 'the descriptor is of another party');
     }
