@@ -196,6 +196,27 @@ export const ERRORS = {
     title: 'The evaluation keys that a homomorphic request needs are not there.',
     advice: "The user's agent sends the current ones and then the request again.",
   },
+  HOMOMORPHIC_INPUT: {
+    tier: 'request',
+    status: 400,
+    title:
+      'A homomorphic key, ciphertext or reply does not have the form that its layout prescribes.',
+    advice: 'Make it anew with the current version of the fhe package, for the layout in use.',
+  },
+  HOMOMORPHIC_MODEL: {
+    tier: 'request',
+    status: 422,
+    title: 'The model cannot be computed on homomorphic ciphertexts.',
+    advice:
+      'It needs 187 inputs, one hidden layer of at most 64 units with squares, and values that the scale can hold.',
+  },
+  HOMOMORPHIC_STOPPED: {
+    tier: 'internal',
+    status: 503,
+    title:
+      'A homomorphic computation was stopped: it ran out of time or memory, or its worker failed.',
+    advice: 'Other requests are not affected. Try again later, with fewer heartbeats.',
+  },
   CIPHERTEXT_ALTERED: {
     tier: 'request',
     status: 400,
