@@ -3,4 +3,5 @@ export * from './core.ts';
 export * from './identity-file.ts';
 export * from './notifications.ts';
 export * from './pin-folder.ts';
+export * from './private-file.ts';
 export * from './seen-jobs.ts';

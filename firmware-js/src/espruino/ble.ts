@@ -19,11 +19,8 @@ import {
   FRAME_STORED,
 } from '../fragment.ts';
 import type { EnvelopeSink } from '../sealer.ts';
+import { BLE_IN, BLE_OUT, BLE_SERVICE } from './ble-uuids.ts';
 
-/** The service, and its characteristics to and from the gateway. */
-export const BLE_SERVICE = '6d6f7a61-0001-4b00-8000-696b2d6a7300';
-export const BLE_OUT = '6d6f7a61-0002-4b00-8000-696b2d6a7300';
-export const BLE_IN = '6d6f7a61-0003-4b00-8000-696b2d6a7300';
 /** Half a minute of heartbeats. */
 const CAPACITY = 32;
 /** Between packets, ms: one connection interval, as a notification that comes sooner is lost. */
