@@ -17,7 +17,7 @@ import {
 } from '@mozaik/firmware';
 import { BLE_IN, BLE_OUT } from '@mozaik/firmware/ble';
 import { startBroker } from '../../../firmware-js/test/broker.ts';
-import { listenBluetooth, type Noble, type Peripheral } from '../../src/gateway/bluetooth.ts';
+import { listenBluetooth } from '../../src/gateway/bluetooth.ts';
 import { saveCredential } from '../../src/gateway/credentials.ts';
 import { Gateway, type GatewayEvent } from '../../src/gateway/gateway.ts';
 import type { PacketLink } from '../../src/gateway/link.ts';
