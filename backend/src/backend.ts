@@ -1,5 +1,6 @@
 /** The backend as a whole. It can decrypt nothing: there is no cipher and no decryption key in it. */
 import type { AddressInfo } from 'node:net';
+import path from 'node:path';
 import { Challenges } from './auth/challenges.ts';
 import { Devices } from './auth/devices.ts';
 import { loadIssuerKey } from './auth/issuer-key.ts';
@@ -7,12 +8,14 @@ import { Tokens } from './auth/tokens.ts';
 import { MozaikError } from '@mozaik/protocol';
 import { resolveConfig, type BackendOptions, type Config } from './config.ts';
 import { addRoutes, createApp } from './http/app.ts';
+import { Ciphertexts } from './jobs/ciphertexts.ts';
 import { Consents } from './jobs/consents.ts';
 import { JobStore } from './jobs/job-store.ts';
 import { Scheduler } from './jobs/scheduler.ts';
 import { Metrics } from './metrics.ts';
 import { Broker } from './mqtt/broker.ts';
 import { openDatabase, type Database } from './store/database.ts';
+import { Frames } from './store/frames.ts';
 import { Models } from './store/models.ts';
 import { Parties } from './store/parties.ts';
 import { SampleStore } from './store/samples.ts';
@@ -48,6 +51,8 @@ async function startOn(config: Config, db: Database): Promise<Backend> {
   const devices = new Devices(db);
   const consents = new Consents(db, devices, now);
   const jobs = new JobStore(db, now);
+  const frames = new Frames(path.join(config.dataDir, 'ciphertexts'));
+  const ciphertexts = new Ciphertexts({ db, frames, consents, jobs, samples });
   const issuerKey = await loadIssuerKey(config.dataDir);
   const tokens = new Tokens(config, issuerKey, (user, device, token) =>
     devices.isCurrentToken(user, device, token),
@@ -55,7 +60,7 @@ async function startOn(config: Config, db: Database): Promise<Backend> {
 
   const scheduler: Scheduler = new Scheduler(
     config,
-    { db, samples, consents, jobs, metrics, log },
+    { db, samples, consents, jobs, ciphertexts, metrics, log },
     (topic, payload) => broker.publish(topic, payload),
   );
   const broker: Broker = new Broker(
@@ -81,6 +86,7 @@ async function startOn(config: Config, db: Database): Promise<Backend> {
     models: new Models(db),
     consents,
     jobs,
+    ciphertexts,
     scheduler,
     metrics,
     disconnectDevice: (user, device) => broker.disconnectDevice(user, device),

@@ -46,3 +46,22 @@ export const JSON_BODY_MAX_BYTES = 4096;
 export const SIGNED_MAX_BYTES = 32_768;
 /** Largest consent submission, bytes: the consent's ranges and three sealed shares. */
 export const CONSENT_MAX_BYTES = 262_144;
+
+/**
+ * Uploads of ciphertexts go to files as they come, so that many at once fill no memory. Each names its
+ * length first: one of a gigabyte is refused before a byte of it is read.
+ *
+ * At once, of all users: bounds open files. When all are taken, the one that came slowest makes room,
+ * so that slow ones cannot lock the others out.
+ */
+export const UPLOADS_MAX = 64;
+/** Of one user: one account cannot take every place. */
+export const UPLOADS_PER_USER_MAX = 4;
+/** An upload of which nothing has come for this long is cut off, ms: stops clients that dribble. */
+export const UPLOAD_IDLE_MS = 5_000;
+/**
+ * An upload has this long, ms, and a second more for each {@link UPLOAD_MIN_RATE} bytes of its length:
+ * stops clients that dribble just fast enough. The largest is through before `requestTimeoutMs`.
+ */
+export const UPLOAD_GRACE_MS = 5_000;
+export const UPLOAD_MIN_RATE = 524_288;

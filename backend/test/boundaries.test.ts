@@ -28,16 +28,20 @@ const ALLOWED = new Set([
   'fastify',
   'jose',
 ]);
-/** Of node:crypto, randomness is all that it needs. */
-const CRYPTO_NAMES = ['randomBytes', 'randomUUID'];
+/** Of node:crypto, randomness and hashes are all that it needs. */
+const CRYPTO_NAMES = ['createHash', 'randomBytes', 'randomUUID'];
 const OPENING = [
   'open',
   'openKeyShare',
+  'openModel',
   'openModelShare',
+  'openReply',
   'openResult',
   'seal',
   'sealKeyShares',
+  'sealModel',
   'sealModelShares',
+  'sealReply',
   'sealResult',
   'createSealKeys',
   'Secret',

@@ -22,7 +22,7 @@ export const EVALUATION_KEYS_MAX_BYTES = 24 << 20;
 /** Largest ciphertexts of a request, bytes: less than 5 KB for each heartbeat of a full batch. */
 export const REQUEST_MAX_BYTES = 12 << 20;
 /** Largest ciphertexts of a reply, bytes. */
-export const REPLY_MAX_BYTES = 4 << 20;
+export const REPLY_MAX_BYTES = 2 << 20;
 /** Largest signed object in front of a body, bytes. */
 export const FRAME_HEADER_MAX_BYTES = 32 << 10;
 

@@ -8,6 +8,7 @@ import { parseBytes } from './bodies.ts';
 import { addDocumentation } from './docs.ts';
 import { refuseConnection, sendProblem } from './problem.ts';
 import { limitRates } from './rate.ts';
+import { ciphertextRoutes } from './routes/ciphertexts.ts';
 import { consentRoutes } from './routes/consents.ts';
 import { deviceRoutes } from './routes/devices.ts';
 import { jobRoutes } from './routes/jobs.ts';
@@ -67,6 +68,7 @@ export async function addRoutes(app: FastifyInstance, services: Services): Promi
       deviceRoutes,
       consentRoutes,
       jobRoutes,
+      ciphertextRoutes,
     ];
     for (const addGroup of groups) addGroup(api, services);
     done();

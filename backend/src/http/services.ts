@@ -3,6 +3,7 @@ import type { Challenges } from '../auth/challenges.ts';
 import type { Devices } from '../auth/devices.ts';
 import type { Tokens } from '../auth/tokens.ts';
 import type { Config } from '../config.ts';
+import type { Ciphertexts } from '../jobs/ciphertexts.ts';
 import type { Consents } from '../jobs/consents.ts';
 import type { JobStore } from '../jobs/job-store.ts';
 import type { Scheduler } from '../jobs/scheduler.ts';
@@ -21,6 +22,7 @@ export interface Services {
   models: Models;
   consents: Consents;
   jobs: JobStore;
+  ciphertexts: Ciphertexts;
   scheduler: Scheduler;
   metrics: Metrics;
   /** Closes the MQTT connections of a device. */

@@ -60,10 +60,20 @@ export class Backlog {
     }
   }
 
+  /** The lowest sequence numbers, ascending, at most `limit`. */
+  lowest(limit: number): number[] {
+    return [...this.#waiting].sort((a, b) => a - b).slice(0, limit);
+  }
+
   /** Gives out the lowest sequence numbers, ascending, at most `limit`. */
   take(limit: number): number[] {
-    const taken = [...this.#waiting].sort((a, b) => a - b).slice(0, limit);
-    for (const sequence of taken) this.#waiting.delete(sequence);
+    const taken = this.lowest(limit);
+    this.remove(taken);
     return taken;
+  }
+
+  /** Takes out what has gone into a job. */
+  remove(sequences: number[]): void {
+    for (const sequence of sequences) this.#waiting.delete(sequence);
   }
 }

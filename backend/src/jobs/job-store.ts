@@ -19,11 +19,15 @@ export class JobStore {
     this.#now = now;
   }
 
-  /** A new running job over `sequences`, ascending, and the writes that store it. */
+  /**
+   * A new running job over `sequences`, ascending, and the writes that store it.
+   * @param frame on the homomorphic path, the name of the frame with its ciphertexts
+   */
   create(
     { hash, consent }: ConsentRecord,
     sequences: number[],
     attempt: number,
+    frame?: string,
   ): { job: JobRecord; writes: Write[] } {
     const job: JobRecord = {
       job: randomBytes(JOB_ID_BYTES),
@@ -40,6 +44,9 @@ export class JobStore {
       this.#db.jobSequences.put(job.job, key(...sequences.map(uint32))),
       this.#db.jobsByConsent.put(this.#order(job), NOTHING),
     ];
+    if (frame !== undefined) {
+      writes.push(this.#db.jobFrames.put(job.job, Buffer.from(frame, 'utf8')));
+    }
     if (attempt === 1) {
       for (const sequence of sequences) {
         writes.push(this.#db.assigned.put(key(hash, uint32(sequence)), NOTHING));
@@ -80,6 +87,25 @@ export class JobStore {
     return { v: 1, job, consent, sequences };
   }
 
+  /** Name of the frame with a job's ciphertexts, while there is one. */
+  async frameOf({ job }: JobRecord): Promise<string | undefined> {
+    const name = await this.#db.jobFrames.get(job);
+    return name === undefined ? undefined : Buffer.from(name).toString('utf8');
+  }
+
+  deleteFrame({ job }: JobRecord): Write {
+    return this.#db.jobFrames.delete(job);
+  }
+
+  /** All jobs that have a frame, and its name. */
+  async frames(): Promise<{ job: JobRecord | undefined; name: string }[]> {
+    const frames = [];
+    for await (const [id, name] of this.#db.jobFrames.entries({})) {
+      frames.push({ job: await this.#db.jobs.get(id), name: Buffer.from(name).toString('utf8') });
+    }
+    return frames;
+  }
+
   /**
    * A page of a user's jobs, or of those of one consent, oldest first within a consent.
    * @param after the last job of the page before
@@ -109,8 +135,9 @@ export class JobStore {
   }
 
   /** Result submissions by position, `undefined` for a party that has not delivered. */
-  results({ job }: JobRecord): Promise<(Uint8Array | undefined)[]> {
-    return this.#db.results.getMany(POSITIONS.map((position) => key(job, position)));
+  results({ job }: JobRecord, { consent }: ConsentRecord): Promise<(Uint8Array | undefined)[]> {
+    const positions = POSITIONS.slice(0, consent.parties.length);
+    return this.#db.results.getMany(positions.map((position) => key(job, position)));
   }
 
   putResult({ job }: JobRecord, position: number, submission: Uint8Array): Write {

@@ -2,6 +2,7 @@
  * The scheduler: turns consents and arriving samples into jobs, and follows each job to its end. Every
  * change is on the disk before anybody is told, so that a restart goes on from the store.
  */
+import type { Readable } from 'node:stream';
 import {
   decodeCanonical,
   equalBytes,
@@ -9,6 +10,7 @@ import {
   JOB_MAX_SAMPLES,
   covers,
   MozaikError,
+  REQUEST_MAX_BEATS,
   resultSubmission,
   toHex,
   TOPICS,
@@ -24,7 +26,8 @@ import { key, withPrefix } from '../store/keys.ts';
 import type { SampleStore } from '../store/samples.ts';
 import type { Write } from '../store/table.ts';
 import { Backlog, streamOf } from './backlog.ts';
-import { positionOf, type Consents } from './consents.ts';
+import type { Ciphertexts } from './ciphertexts.ts';
+import { isHomomorphic, positionOf, type Consents } from './consents.ts';
 import type { JobStore } from './job-store.ts';
 
 /** Failures of a machine or a connection. Any other is a failed check, and those are never retried. */
@@ -56,6 +59,7 @@ export class Scheduler {
   readonly #samples: SampleStore;
   readonly #consents: Consents;
   readonly #jobs: JobStore;
+  readonly #ciphertexts: Ciphertexts;
   readonly #config: Config;
   readonly #metrics: Metrics;
   readonly #log: Log;
@@ -74,6 +78,7 @@ export class Scheduler {
       samples: SampleStore;
       consents: Consents;
       jobs: JobStore;
+      ciphertexts: Ciphertexts;
       metrics: Metrics;
       log: Log;
     },
@@ -84,6 +89,7 @@ export class Scheduler {
     this.#samples = services.samples;
     this.#consents = services.consents;
     this.#jobs = services.jobs;
+    this.#ciphertexts = services.ciphertexts;
     this.#metrics = services.metrics;
     this.#log = services.log;
     this.#publish = publish;
@@ -92,6 +98,7 @@ export class Scheduler {
   /** Takes up what the last run of the backend left: expiries first, then active consents. */
   async start(): Promise<void> {
     await this.#db.eraseShares([]);
+    await this.#ciphertexts.open();
     await this.#sweep();
     for (const record of await this.#consents.expiring(2 ** 48 - 1)) {
       if (record.state === 'active') await this.activate(record);
@@ -165,6 +172,54 @@ export class Scheduler {
   }
 
   /**
+   * Samples of a homomorphic consent that no job has had, ascending: what the user's agent has to
+   * encrypt next.
+   */
+  pending(record: ConsentRecord): Promise<number[]> {
+    return this.#withRun(record, async (run) => {
+      if (!run?.started || !isHomomorphic(record.consent)) return [];
+      await run.backlog.fill();
+      return this.#jobs.unassigned(record, run.backlog.lowest(REQUEST_MAX_BEATS));
+    });
+  }
+
+  /**
+   * Takes a request of the user's agent and starts its job: one at a time for a consent.
+   * @throws MozaikError CONFLICT while another runs, CONSENT_REVOKED, CONSENT_EXPIRED, and as
+   *   {@link Ciphertexts.receiveRequest}
+   */
+  async submitRequest(record: ConsentRecord, source: Readable, length: number): Promise<JobRecord> {
+    const admit = (run = this.#runs.get(toHex(record.hash))) => {
+      this.#consents.checkUsable(run?.record ?? record);
+      if (!run?.started || run.ended)
+        throw new MozaikError('CONFLICT', 'the consent is not active');
+      if (run.job) throw new MozaikError('CONFLICT', 'a job of this consent is running');
+      return run;
+    };
+    const received = await this.#ciphertexts.receiveRequest(record, source, length, admit);
+    try {
+      return await this.#withRun(record, async (active) => {
+        if (!active) this.#consents.checkUsable(await this.#consents.get(record.hash));
+        const run = admit(active);
+        // Again: two that came at once must not both have the same samples.
+        await this.#ciphertexts.check(record, received.value);
+        const { sequences } = received.value;
+        const frame = await this.#ciphertexts.keep(received);
+        const { job, writes } = this.#jobs.create(run.record, sequences, 1, frame);
+        await this.#db.write(writes);
+        run.backlog.remove(sequences);
+        this.#metrics.count('jobs_started');
+        run.job = job;
+        this.#announce(run, job);
+        return job;
+      });
+    } catch (error) {
+      await received.drop();
+      throw error;
+    }
+  }
+
+  /**
    * Takes a party's result. The same again is fine.
    * @throws MozaikError ENCODING_INVALID, NOT_FOUND, CONFLICT, CONSENT_REVOKED, CONSENT_EXPIRED
    */
@@ -173,7 +228,7 @@ export class Scheduler {
     const { job, record } = await this.jobFor(principal, id);
     const position = positionOf(record.consent, principal.id);
     await this.#withRun(record, async (run) => {
-      const results = await this.#jobs.results(job);
+      const results = await this.#jobs.results(job, record);
       const present = results[position];
       if (present !== undefined) {
         const kept = decodeCanonical(present, resultSubmission, 'result submission').sealed;
@@ -193,6 +248,7 @@ export class Scheduler {
       if (!isLast) return;
       this.#metrics.count('jobs_done');
       this.#tellUser({ ...run.job, state: 'done' });
+      await this.#ciphertexts.dropRequest(run.job);
       this.#clearJob(run);
       await this.#next(run);
     });
@@ -290,6 +346,7 @@ export class Scheduler {
     const left = latest?.state === 'running' ? this.#jobs.cancel(latest, state) : undefined;
     await this.#consents.end(record, state, [...writes, ...(left?.writes ?? [])]);
     await this.#consents.eraseShares(record);
+    await this.#dropCiphertexts(record, left?.job);
   }
 
   async #begin(run: Run): Promise<void> {
@@ -315,7 +372,7 @@ export class Scheduler {
     if (run.record.consent.mode === 'streaming') {
       this.#armBatch(run);
     } else if (run.backlog.size > 0) {
-      await this.#launch(run, JOB_MAX_SAMPLES);
+      await this.#startJob(run, JOB_MAX_SAMPLES);
     } else {
       await this.#end(run, 'finished');
     }
@@ -327,8 +384,16 @@ export class Scheduler {
     const { size } = run.backlog;
     if (size === 0 || (run.timer && size !== microBatchMax)) return;
     this.#later(run, size >= microBatchMax ? 0 : microBatchDelayMs, async () => {
-      if (run.job === undefined) await this.#launch(run, microBatchMax);
+      if (run.job === undefined) await this.#startJob(run, microBatchMax);
     });
+  }
+
+  /** Starts a job at the parties; a job of a server starts when the user's agent sends ciphertexts. */
+  async #startJob(run: Run, limit: number): Promise<void> {
+    const { hash, consent } = run.record;
+    if (!isHomomorphic(consent)) return this.#launch(run, limit);
+    const topic = TOPICS.userPending(toHex(consent.user));
+    this.#publish(topic, JSON.stringify({ consent: toHex(hash) }));
   }
 
   async #launch(run: Run, limit: number): Promise<void> {
@@ -372,9 +437,10 @@ export class Scheduler {
     this.#metrics.count('jobs_failed');
     if (isRetried) {
       const { sequences } = await this.#jobs.request(failed);
-      const retry = this.#jobs.create(run.record, sequences, failed.attempt + 1);
+      const frame = await this.#jobs.frameOf(failed);
+      const retry = this.#jobs.create(run.record, sequences, failed.attempt + 1, frame);
       // In one write, so that a crash between the two cannot lose the samples.
-      await this.#db.write([...writes, ...retry.writes]);
+      await this.#db.write([...writes, this.#jobs.deleteFrame(failed), ...retry.writes]);
       this.#metrics.count('jobs_started');
       this.#clearJob(run);
       run.job = retry.job;
@@ -385,6 +451,7 @@ export class Scheduler {
       return;
     }
     await this.#db.write(writes);
+    await this.#ciphertexts.dropRequest(failed);
     this.#clearJob(run);
     this.#tellUser(failed);
     if (run.record.consent.mode === 'once') await this.#end(run, 'finished');
@@ -412,6 +479,14 @@ export class Scheduler {
       this.#tellUser(cancelled.job);
     }
     await this.#consents.eraseShares(record);
+    await this.#dropCiphertexts(record, cancelled?.job);
+  }
+
+  /** Deletes what the homomorphic path kept of a consent that has ended. */
+  async #dropCiphertexts({ consent }: ConsentRecord, job: JobRecord | undefined): Promise<void> {
+    if (!isHomomorphic(consent)) return;
+    if (job) await this.#ciphertexts.dropRequest(job);
+    await this.#ciphertexts.dropKeys(toHex(consent.user));
   }
 
   #forgetRun(run: Run): void {

@@ -291,6 +291,6 @@ export class Broker {
 /** What a subject may subscribe to, exactly. */
 function topicsOf({ role, id }: Principal): string[] {
   if (role === 'party') return [TOPICS.partyJobs(id), TOPICS.partyRevocations(id)];
-  if (role === 'user') return [TOPICS.userJobs(id)];
+  if (role === 'user') return [TOPICS.userJobs(id), TOPICS.userPending(id)];
   return [];
 }

@@ -118,7 +118,7 @@ export async function openDatabase(folder: string) {
     parties: table('parties', record(party, 'party')),
     /** model hash → descriptor */
     models: table('models', record(model, 'model')),
-    /** model hash ‖ position of the party (u8) → sealed model share */
+    /** model hash ‖ position of the party (u8) → sealed model share, or the sealed model */
     modelShares: table('model-shares', rawBytes),
     /** user ‖ device → device. Keyed by its user: nobody can take another's device id. */
     devices: table('devices', record(device, 'device')),
@@ -136,6 +136,8 @@ export async function openDatabase(folder: string) {
     jobs: table('jobs', record(job, 'job')),
     /** job → its sequence numbers, u32 each, ascending */
     jobSequences: table('job-sequences', rawBytes),
+    /** job → name of the frame with its ciphertexts (UTF-8), on the homomorphic path */
+    jobFrames: table('job-frames', rawBytes),
     /** user ‖ consent hash ‖ created (u48) ‖ attempt (u16) ‖ job → empty */
     jobsByConsent: table('jobs-by-consent', rawBytes),
     /** job ‖ position of the party (u8) → result submission */

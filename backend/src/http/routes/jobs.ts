@@ -4,9 +4,10 @@ import {
   decodeCanonical,
   MozaikError,
   resultSubmission,
-  SIGNED_BODY_MAX_BYTES,
+  SEALED_RESULT_MAX_BYTES,
   type ErrorCode,
 } from '@mozaik/protocol';
+import { isHomomorphic } from '../../jobs/consents.ts';
 import { describeJob } from '../../jobs/scheduler.ts';
 import { streamOf } from '../../jobs/backlog.ts';
 import { JSON_BODY_MAX_BYTES } from '../../limits.ts';
@@ -18,7 +19,7 @@ import type { Services } from '../services.ts';
 const tags = ['jobs'];
 const params = object({ id: jobId });
 /** A sealed result and what is around it. */
-const RESULT_BODY_MAX_BYTES = SIGNED_BODY_MAX_BYTES + 1024;
+const RESULT_BODY_MAX_BYTES = SEALED_RESULT_MAX_BYTES + 1024;
 
 interface ById {
   Params: { id: string };
@@ -97,6 +98,10 @@ export function jobRoutes(app: FastifyInstance, services: Services): void {
       if (found.job.state !== 'running') {
         throw new MozaikError('NOT_FOUND', `the job is ${found.job.state}`);
       }
+      // A server gets what the user's agent has encrypted for it, and nothing else.
+      if (isHomomorphic(found.record.consent)) {
+        throw new MozaikError('NOT_FOUND', 'the samples of a job on homomorphic ciphertexts');
+      }
       const { sequences } = await jobs.request(found.job);
       const envelopes = await samples.get(streamOf(found.record), sequences);
       return sendCbor(reply, { v: 1, envelopes });
@@ -159,7 +164,7 @@ export function jobRoutes(app: FastifyInstance, services: Services): void {
       if (found.job.state !== 'done') {
         throw new MozaikError('NOT_FOUND', `the job is ${found.job.state}`);
       }
-      const results = (await jobs.results(found.job)).map((submission) =>
+      const results = (await jobs.results(found.job, found.record)).map((submission) =>
         decodeCanonical(submission!, resultSubmission, 'result submission'),
       );
       return sendCbor(reply, { v: 1, results });
