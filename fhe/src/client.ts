@@ -1,0 +1,244 @@
+/**
+ * The user's side of the homomorphic path: keys, requests, labels. Runs in Node and in browsers.
+ *
+ * Whoever calls this holds the beats in the clear: the user's own agent or gateway, the only place
+ * beside the board that ever does. What is decrypted is approximate, and an approximate decryption
+ * tells about the key (Li and Micciancio, EUROCRYPT 2021): only labels leave this module.
+ */
+import { MozaikError, Secret } from '@mozaik/protocol';
+import {
+  freshBytes,
+  KEY_SHAPE,
+  limbBytes,
+  newFrame,
+  openFrame,
+  packResidues,
+  replyCiphertexts,
+  REPLY_SHAPE,
+  SEED_BYTES,
+  unpackResidues,
+  HEADER_BYTES,
+} from './frame.ts';
+import {
+  formatCiphertext,
+  parseCiphertext,
+  parseKeys,
+  type LibraryCiphertext,
+} from './library/objects.ts';
+import {
+  contextOf,
+  levelId,
+  openLibrary,
+  scope,
+  uncompressed,
+  type Context,
+  type Own,
+  type SEALLibrary,
+} from './library/seal.ts';
+import { largestIndex } from './network.ts';
+import {
+  ALL_ROTATIONS,
+  PARAMETERS,
+  SCALES,
+  SIDE,
+  SINGLE_CIPHERTEXTS,
+  WINDOW_BYTES,
+  type Layout,
+} from './parameters.ts';
+
+export { EVALUATION_KEYS_MAX_BYTES, REPLY_MAX_BYTES, REQUEST_MAX_BYTES } from './frame.ts';
+export { LAYOUTS, PARAMETERS, type Layout } from './parameters.ts';
+
+/** Most beats that one request may hold. */
+export const maxBeats = (layout: Layout): number => PARAMETERS[layout].maxBeats;
+
+export interface FheKeys {
+  /** Never leaves the user's agent. Belongs to one layout. */
+  secret: Secret;
+  /** For the server: relinearisation and rotation keys, about 10 MB; empty in the batch layout. */
+  evaluation: Uint8Array;
+}
+
+/** A value of a window is read as this fraction of a byte's range, whatever the network makes of it. */
+const INPUT_UNIT = 1 / 256;
+
+/**
+ * Makes a key pair; about a second in the single layout.
+ * @throws MozaikError UNAVAILABLE
+ */
+export async function createKeys(layout: Layout): Promise<FheKeys> {
+  const seal = await openLibrary();
+  const context = contextOf(seal, layout);
+  return scope((own) => {
+    const generator = own(seal.KeyGenerator(context));
+    const secret = new Secret(own(generator.secretKey()).saveArray(uncompressed(seal)));
+    if (layout === 'batch') return { secret, evaluation: new Uint8Array(0) };
+    const evaluation = newFrame('keys', { layout, beats: 0, outputs: 0 });
+    let at = HEADER_BYTES;
+    const add = (saved: Uint8Array): void => {
+      for (const digits of parseKeys(saved).values()) {
+        for (const digit of digits.slice(0, KEY_SHAPE.digits)) {
+          at = writeSeeded(evaluation, at, layout, digit);
+        }
+      }
+    };
+    add(own(generator.createRelinKeysSerializable()).saveArray(uncompressed(seal)));
+    for (const step of ALL_ROTATIONS) {
+      const key = own(generator.createGaloisKeysSerializable(Int32Array.of(step)));
+      add(key.saveArray(uncompressed(seal)));
+    }
+    return { secret, evaluation };
+  });
+}
+
+/** Writes seed and residues of a ciphertext or of a digit of a key; returns where it ends. */
+function writeSeeded(
+  frame: Uint8Array,
+  at: number,
+  layout: Layout,
+  { seed, residues, limbs, degree }: LibraryCiphertext,
+): number {
+  if (!seed) throw new MozaikError('INTERNAL', 'the library made a ciphertext without a seed');
+  frame.set(seed, at);
+  at += SEED_BYTES;
+  const length = limbBytes(layout);
+  for (let limb = 0; limb < limbs; limb++) {
+    const values = residues.subarray(limb * degree, (limb + 1) * degree);
+    packResidues(values, PARAMETERS[layout].bits, frame.subarray(at, at + length));
+    at += length;
+  }
+  return at;
+}
+
+/**
+ * Encrypts beats for one request.
+ *
+ * @param windows 187 bytes each; 1 to {@link maxBeats} of them
+ * @throws RangeError for other numbers or lengths, MozaikError UNAVAILABLE
+ */
+export async function encryptBeats(
+  layout: Layout,
+  keys: FheKeys,
+  windows: Uint8Array[],
+): Promise<Uint8Array> {
+  if (windows.length < 1 || windows.length > maxBeats(layout)) {
+    throw new RangeError(`a request holds 1 to ${maxBeats(layout)} beats`);
+  }
+  if (windows.some((window) => window.length !== WINDOW_BYTES)) {
+    throw new RangeError(`a window has ${WINDOW_BYTES} bytes`);
+  }
+  const seal = await openLibrary();
+  const context = contextOf(seal, layout);
+  const { degree, inputScale } = PARAMETERS[layout];
+  return scope((own) => {
+    const secret = loadSecret(seal, context, keys, own);
+    const publicKey = own(own(seal.KeyGenerator(context, secret)).createPublicKey());
+    const encryptor = own(seal.Encryptor(context, publicKey, secret));
+    const encoder = own(seal.CKKSEncoder(context));
+    const plain = own(seal.PlainText());
+    const frame = newFrame('request', { layout, beats: windows.length, outputs: 0 });
+    const slots = new Float64Array(degree / 2);
+    let at = HEADER_BYTES;
+    const encrypt = (): void => {
+      encoder.encode(slots, inputScale, plain);
+      const saved = scope((ownOne) =>
+        ownOne(encryptor.encryptSymmetricSerializable(plain)).saveArray(uncompressed(seal)),
+      );
+      at = writeSeeded(frame, at, layout, parseCiphertext(saved));
+    };
+    if (layout === 'single') {
+      for (const window of windows) {
+        for (let c = 0; c < SINGLE_CIPHERTEXTS; c++) {
+          slots.forEach((_, n) => {
+            slots[n] = (window[c * SIDE + Math.floor(n / SIDE)] ?? 0) * INPUT_UNIT;
+          });
+          encrypt();
+        }
+      }
+    } else {
+      for (let feature = 0; feature < WINDOW_BYTES; feature++) {
+        windows.forEach((window, beat) => (slots[beat] = window[feature] * INPUT_UNIT));
+        encrypt();
+      }
+    }
+    slots.fill(0);
+    if (at !== frame.length || freshBytes(layout) === 0) {
+      throw new MozaikError('INTERNAL', 'a request has another length');
+    }
+    return frame;
+  });
+}
+
+function loadSecret(seal: SEALLibrary, context: Context, keys: FheKeys, own: Own) {
+  const secret = own(seal.SecretKey());
+  secret.loadArray(context, keys.secret.expose());
+  return secret;
+}
+
+/**
+ * Decrypts the reply to a request and returns the class of each beat. The logits stay in here.
+ *
+ * @param beats how many the request held
+ * @throws MozaikError HOMOMORPHIC_INPUT when the reply is malformed or not one to these keys
+ */
+export async function openReply(
+  layout: Layout,
+  keys: FheKeys,
+  reply: Uint8Array,
+  beats: number,
+): Promise<{ classIndex: number }[]> {
+  const logits = await decryptLogits(layout, keys, reply, beats);
+  return logits.map((values) => ({ classIndex: largestIndex(values) }));
+}
+
+/** The approximate logits of each beat: for tests and benchmarks of precision, never for a caller. */
+export async function decryptLogits(
+  layout: Layout,
+  keys: FheKeys,
+  reply: Uint8Array,
+  beats: number,
+): Promise<Float64Array[]> {
+  const { outputs, body } = openFrame('reply', reply, { layout, beats });
+  const slots = await decryptSlots(layout, keys, body, replyCiphertexts(layout, beats, outputs));
+  return Array.from({ length: beats }, (_, beat) =>
+    Float64Array.from({ length: outputs }, (_, output) =>
+      layout === 'single' ? slots[beat][output * SIDE] : slots[output][beat],
+    ),
+  );
+}
+
+/** All slots of each ciphertext in the body of a reply. */
+export async function decryptSlots(
+  layout: Layout,
+  keys: FheKeys,
+  body: Uint8Array,
+  count: number,
+): Promise<Float64Array[]> {
+  const seal = await openLibrary();
+  const context = contextOf(seal, layout);
+  const { degree, primes, bits } = PARAMETERS[layout];
+  const { limbs, parts } = REPLY_SHAPE[layout];
+  const length = limbBytes(layout);
+  return scope((own) => {
+    const decryptor = own(seal.Decryptor(context, loadSecret(seal, context, keys, own)));
+    const encoder = own(seal.CKKSEncoder(context));
+    const id = levelId(context, limbs, own);
+    const cipher = own(seal.CipherText());
+    const plain = own(seal.PlainText());
+    return Array.from({ length: count }, (_, c) => {
+      const residues = new Uint32Array(parts * limbs * degree);
+      for (let i = 0; i < parts * limbs; i++) {
+        const at = (c * parts * limbs + i) * length;
+        const values = unpackResidues(body.subarray(at, at + length), bits, primes[i % limbs]);
+        residues.set(values, i * degree);
+      }
+      const scale = SCALES[layout].reply;
+      cipher.loadArray(
+        context,
+        formatCiphertext({ id, degree, limbs, scale, residues, seed: undefined }),
+      );
+      decryptor.decrypt(cipher, plain);
+      return encoder.decode(plain);
+    });
+  });
+}
