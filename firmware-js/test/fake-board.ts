@@ -16,6 +16,13 @@ export class FakeStorage {
   /** Decides how many of the bytes of this write arrive; undefined for all. */
   cut: (bytes: number) => number | undefined = () => undefined;
 
+  /** What the console's upload does: text, in parts, of which the first names the size. */
+  writeText(name: string, text: string, offset = 0, size = text.length): boolean {
+    if (offset === 0) this.files.set(name, new Uint8Array(size).fill(0xff));
+    this.files.get(name)!.set(Buffer.from(text, 'latin1'), offset);
+    return true;
+  }
+
   read(name: string): string | undefined {
     const file = this.files.get(name);
     return file && Buffer.from(file).toString('latin1');
@@ -61,6 +68,8 @@ export class FakeBoard {
   onSocket: Listener | undefined;
   readonly modules = new Map<string, unknown>();
   nativeCalls = 0;
+  /** What scripts have printed. */
+  readonly printed: string[] = [];
   private readonly radio = new Map<string, Listener>();
   private readonly context: Context;
   private nextTimer = 1;
@@ -92,7 +101,9 @@ export class FakeBoard {
     const { intervals, pins, radio } = this;
     this.context = bareContext({
       E,
-      require: (name: string) => this.modules.get(name),
+      require: (name: string) => this.require(name),
+      print: (...values: unknown[]) => this.printed.push(values.join(' ')),
+      atob: (text: string) => Buffer.from(text, 'base64').toString('latin1'),
       setInterval: (callback: () => void, ms: number) => {
         intervals.set(this.nextTimer, { callback, ms });
         return this.nextTimer++;
@@ -120,6 +131,20 @@ export class FakeBoard {
       name,
       runInContext(`(function(){var exports={};${code}\nreturn exports})()`, this.context),
     );
+  }
+
+  /** Runs a script at the console, with these globals besides. */
+  run(script: string, globals: object = {}): unknown {
+    Object.assign(this.context, globals);
+    return runInContext(script, this.context);
+  }
+
+  /** A module that was loaded, or that is a file in Storage. */
+  private require(name: string): unknown {
+    const file = this.modules.has(name) ? undefined : this.storage.read(name);
+    if (file !== undefined) this.load(name, file);
+    if (!this.modules.has(name)) throw new Error(`Module ${name} not found`);
+    return this.modules.get(name);
   }
 
   /** Runs all intervals that are due within so many ms. */

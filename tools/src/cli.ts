@@ -5,6 +5,7 @@ import { backendCommand } from './commands/backend.ts';
 import { benchCommand } from './commands/bench.ts';
 import { demoCommand } from './commands/demo.ts';
 import { deviceCommand } from './commands/device.ts';
+import { flashCommand } from './commands/flash.ts';
 import { gatewayCommand } from './commands/gateway.ts';
 import { modelCommand } from './commands/model.ts';
 import { partyCommand } from './commands/party.ts';
@@ -26,6 +27,7 @@ export function createProgram(): Command {
   demoCommand(program);
   upCommand(program);
   deviceCommand(program);
+  flashCommand(program);
   gatewayCommand(program);
   userCommand(program);
   partyCommand(program);
