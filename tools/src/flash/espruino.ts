@@ -23,6 +23,9 @@ const INSTALL = 'run "npm install --global espruino@0.1.67" (and "serialport" fo
 /** Runs after the files were written: the board starts again, and with it the sensor. */
 const RESTART = 'setTimeout(function(){load();},500);\n';
 
+/** The tool looks boards up on the Internet, without checking whom it talks to; nothing here needs that. */
+const OFFLINE = ['--config', 'BOARD_JSON_URL=http://127.0.0.1:9'];
+
 export interface EspruinoOptions {
   board: string;
   network: boolean;
@@ -37,7 +40,7 @@ export function espruinoTarget(options: EspruinoOptions): Target {
   let tool = 'espruino';
   let files = new Map<string, Uint8Array>();
   const isBluetooth = /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i.test(port);
-  const connection = ['-q', ...(isBluetooth ? [] : ['--no-ble']), '-p', port];
+  const connection = ['-q', ...(isBluetooth ? [] : ['--no-ble']), ...OFFLINE, '-p', port];
   const storage = (name: string, file: string) => ['--storage', `${name}:${file}`];
   const writing = (folder: string) => [
     ...connection,

@@ -14,6 +14,7 @@ import { deviceId } from '@mozaik/firmware';
 import { toHex } from '@mozaik/protocol';
 import { FakeBoard } from '../../../firmware-js/test/fake-board.ts';
 import { MOZAIK, mozaik, temporaryFolder, type Outcome } from '../cli/support.ts';
+import { startConsole } from './fake-console.ts';
 import { startFakeTools, type Call, type Reply } from './fake-tool.ts';
 
 const AUDIENCE = 'flash-test';
@@ -232,6 +233,34 @@ describe('an Espruino board', () => {
   }, 30_000);
 });
 
+/** Espruino's own tool is no dependency: it brings optional parts that need a compiler. */
+const realTool = spawnSync('espruino', ['--help']).error === undefined;
+const withTool = realTool ? test : test.skip;
+const reason = realTool ? '' : ' (skipped: no espruino on the PATH)';
+
+withTool(
+  `Espruino's own tool at the console of a board of memory${reason}`,
+  async () => {
+    const console = await startConsole();
+    try {
+      const port = `tcp://127.0.0.1:${console.port}`;
+      const { code, stderr } = await flash('--board', 'espruino:PUCKJS', '--port', port);
+      expect({ code, stderr }).toMatchObject({ code: 0 });
+      board = console.board;
+      const [device] = await loadDevices(dir);
+      expect(writtenKey()).toEqual(device.masterKey.expose());
+      expect(console.loads()).toBe(1);
+      expect([...board.storage.files.keys()].sort()).toEqual(
+        ['.boot2', 'mozaik', 'mozaik-ble', 'mozaik.k', 'mozaik.p'].sort(),
+      );
+      expect(temporary()).toEqual([]);
+    } finally {
+      await console.close();
+    }
+  },
+  60_000,
+);
+
 describe('a Moddable board', () => {
   const PTY = `
 import os, pty, sys, tty
@@ -373,7 +402,7 @@ test('--dry-run shows each step and touches nothing', async () => {
     /the tools and the port are there/,
     /mozaik: \d+ bytes/,
     /key of a device/,
-    /espruino -q --no-ble -p tcp:\/\/board --storage mozaik:FOLDER.*mozaik\.k:\/dev\/stdin/,
+    /espruino -q --no-ble --config \S+ -p tcp:\/\/board --storage mozaik:FOLDER.*mozaik\.k:\/dev\/stdin/,
     /self-test/,
     /registered/,
     /nothing was written, kept or registered/,
