@@ -2,7 +2,16 @@ import js from '@eslint/js';
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['**/node_modules', '**/build', '**/dist', '**/coverage', 'mpc/assembly'] },
+  {
+    ignores: [
+      '**/node_modules',
+      '**/build',
+      '**/dist',
+      '**/coverage',
+      'mpc/assembly',
+      'fhe/assembly',
+    ],
+  },
   js.configs.recommended,
   tseslint.configs.recommendedTypeChecked,
   {

@@ -109,7 +109,10 @@ export class Evaluator {
     });
   }
 
-  /** Wipes what was made ready of these keys: after a revocation or with a new epoch of keys. */
+  /**
+   * Lets go of what was made ready of these keys, with the next job: after a revocation, or when a new
+   * epoch has brought others. They open nothing; the memory is wiped all the same.
+   */
   forget(evaluationKeys: Uint8Array): void {
     this.#numbers.drop(evaluationKeys);
   }
@@ -222,6 +225,8 @@ class Thread {
           return;
         }
         const error = new MozaikError(answer.code, answer.detail);
+        // It may have failed before it kept them.
+        if (task.keys) this.#kept.keys.delete(task.keys.id);
         // After a failure that is not foreseen the state of the worker is not known either.
         if (answer.code === 'INTERNAL') kill('its worker failed');
         else {

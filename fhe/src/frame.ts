@@ -4,8 +4,8 @@
  *
  *     header      magic 4 ‖ version 1 ‖ layout 1 ‖ beats 2 ‖ outputs 2 ‖ zero 2, little-endian
  *     request     ciphertexts of (seed 64 ‖ residues of c0); c1 grows from the seed
- *     keys        relinearisation key, then a key of each rotation in {@link ALL_ROTATIONS}; each of
- *                 digits of (seed 64 ‖ residues of c0)
+ *     keys        in the order of {@link KEY_PLANS}; each of digits of (seed 64 ‖ residues of c0),
+ *                 modulo the primes that are left where it is used and the special one
  *     reply       ciphertexts of all residues of c0, c1 …
  *
  * Residues of a polynomial are in the order of the primes, each N values of `bits` bits,
@@ -13,11 +13,12 @@
  */
 import { MozaikError } from '@mozaik/protocol';
 import {
-  ALL_ROTATIONS,
+  KEY_PLANS,
   MAX_OUTPUTS,
   PARAMETERS,
   SINGLE_CIPHERTEXTS,
   WINDOW_BYTES,
+  type KeyPlan,
   type Layout,
 } from './parameters.ts';
 
@@ -35,14 +36,6 @@ export const REPLY_SHAPE: Record<Layout, { limbs: number; parts: number }> = {
   batch: { limbs: 3, parts: 3 },
 };
 
-/** Keys in a frame of evaluation keys. */
-export const KEY_COUNT = 1 + ALL_ROTATIONS.length;
-/** Digits, as many as primes of a ciphertext, and primes of each digit, of every key. */
-export const KEY_SHAPE = {
-  digits: PARAMETERS.single.primes.length,
-  limbs: PARAMETERS.single.primes.length + 1,
-} as const;
-
 /** Bytes of the residues of a polynomial modulo one prime. */
 export const limbBytes = (layout: Layout): number =>
   (PARAMETERS[layout].degree * PARAMETERS[layout].bits) / 8;
@@ -59,8 +52,9 @@ export const replyCiphertexts = (layout: Layout, beats: number, outputs: number)
 export const freshBytes = (layout: Layout): number =>
   SEED_BYTES + PARAMETERS[layout].primes.length * limbBytes(layout);
 
-/** Bytes of a key. */
-export const KEY_BYTES = KEY_SHAPE.digits * (SEED_BYTES + KEY_SHAPE.limbs * limbBytes('single'));
+/** Bytes of one digit of a key. */
+export const digitBytes = ({ limbs }: KeyPlan): number =>
+  SEED_BYTES + (limbs + 1) * limbBytes('single');
 
 const replyBytes = (layout: Layout, beats: number, outputs: number): number => {
   const { limbs, parts } = REPLY_SHAPE[layout];
@@ -76,7 +70,8 @@ export const REQUEST_MAX_BYTES =
     ),
   );
 /** Length of evaluation keys, bytes; there are none in the batch layout. */
-export const EVALUATION_KEYS_MAX_BYTES = HEADER_BYTES + KEY_COUNT * KEY_BYTES;
+export const EVALUATION_KEYS_MAX_BYTES =
+  HEADER_BYTES + KEY_PLANS.reduce((sum, plan) => sum + plan.limbs * digitBytes(plan), 0);
 /** Largest reply, bytes. */
 export const REPLY_MAX_BYTES =
   HEADER_BYTES +

@@ -68,10 +68,19 @@ export const ROTATION_STEPS: readonly (readonly number[])[] = [1, 4, 16].map((un
   3 * unit,
 ]);
 
-/** Every rotation that needs a key: over the high digit first, then over the low one. */
-export const ALL_ROTATIONS: readonly number[] = [
-  ...ROTATION_STEPS.flat().map((step) => step * SIDE),
-  ...ROTATION_STEPS.flat(),
+/** A key to switch with, as it is sent: without what the level that it is used at does not read. */
+export interface KeyPlan {
+  /** Slots of rotation; 0 for relinearisation. */
+  step: number;
+  /** Primes that are left where it is used, which is also how many digits it has. */
+  limbs: number;
+}
+
+/** All keys in their order on the wire: of the first layer, which runs with four primes, then with three. */
+export const KEY_PLANS: readonly KeyPlan[] = [
+  { step: 0, limbs: 4 },
+  ...ROTATION_STEPS.flat().map((step) => ({ step: step * SIDE, limbs: 4 })),
+  ...ROTATION_STEPS.flat().map((step) => ({ step, limbs: 3 })),
 ];
 
 /**
@@ -104,3 +113,10 @@ export const SCALES = (() => {
     },
   } as const;
 })();
+
+/**
+ * Magnitude of the random values that fill unused slots. They hide partial sums of at most 2^12 (see
+ * `bounds.ts`) but for a statistical distance of 2^-24 in the single layout; there is no room for more,
+ * as coefficients must not pass half of the modulus that is left.
+ */
+export const FILL: Readonly<Record<Layout, number>> = { single: 2 ** 36, batch: 2 ** 13 };

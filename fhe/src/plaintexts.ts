@@ -49,6 +49,8 @@ export function slotVectors(network: SquareNetwork): SlotVectors {
 export interface IntegerLayers {
   /** Row-major, rounded. */
   weights: [Int32Array, Int32Array];
+  /** The same before rounding. */
+  exact: [Float64Array, Float64Array];
   /** Integers, of which the last may pass 2^53. */
   biases: [bigint[], bigint[]];
 }
@@ -59,12 +61,16 @@ export function integerLayers(network: SquareNetwork): IntegerLayers {
   const [hidden, last] = network.layers;
   const unit = network.inputScale / INPUT_UNIT;
   const { weights, hidden: hiddenScale, logits } = SCALES.batch;
-  const round = (values: Float64Array, scale: number): Int32Array =>
-    Int32Array.from(values, (value) => Math.round(value * scale));
+  const exact: [Float64Array, Float64Array] = [
+    hidden.weights.map((weight) => weight * weights[0] * unit),
+    last.weights.map((weight) => weight * weights[1]),
+  ];
+  const round = (values: Float64Array): Int32Array => Int32Array.from(values, Math.round);
   const wide = (values: Float64Array, scale: number): bigint[] =>
     Array.from(values, (value) => BigInt(Math.round(value * scale)));
   return {
-    weights: [round(hidden.weights, weights[0] * unit), round(last.weights, weights[1])],
+    weights: [round(exact[0]), round(exact[1])],
+    exact,
     biases: [wide(hidden.bias, hiddenScale), wide(last.bias, logits)],
   };
 }

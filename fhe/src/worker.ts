@@ -4,9 +4,10 @@
  */
 import { MozaikError } from '@mozaik/protocol';
 import { parentPort } from 'node:worker_threads';
-import { evaluateWithLibrary, loadLibraryKeys, type LibraryKeys } from './library/evaluate.ts';
+import { BatchEvaluator, prepareBatch, type BatchNetwork } from './batch.ts';
 import type { SquareNetwork } from './network.ts';
 import type { Layout } from './parameters.ts';
+import { SingleEvaluator, type Place } from './single.ts';
 
 /** What a worker is asked. Keys and networks go under numbers, the bytes only once. */
 export interface Task {
@@ -22,38 +23,60 @@ export interface Task {
 /** What it answers. */
 export type Answer = { reply: Uint8Array } | { code: MozaikError['code']; detail?: string };
 
-const networks = new Map<number, SquareNetwork>();
-const keyRing = new Map<number, LibraryKeys>();
+/** A network made ready for the layouts that it was asked in. */
+interface Network {
+  source: SquareNetwork;
+  single?: Place & { outputs: number };
+  batch?: BatchNetwork;
+}
 
-async function compute(task: Task): Promise<Uint8Array> {
-  const { layout, network, keys, request, beats, forget } = task;
-  for (const id of forget) {
-    networks.delete(id);
-    keyRing.get(id)?.delete();
-    keyRing.delete(id);
+const networks = new Map<number, Network>();
+const keyRing = new Map<number, Place>();
+// Each takes up to 100 MB with what it keeps, so that they are made when they are needed.
+let single: SingleEvaluator | undefined;
+let batch: BatchEvaluator | undefined;
+
+function forget(id: number): void {
+  const keys = keyRing.get(id);
+  if (keys) single?.forgetKeys(keys);
+  keyRing.delete(id);
+  const network = networks.get(id)?.single;
+  if (network) single?.forgetNetwork(network);
+  networks.delete(id);
+}
+
+function compute({ layout, network: named, keys: key, request, beats, forget: ids }: Task) {
+  ids.forEach(forget);
+  if (named.value) networks.set(named.id, { source: named.value });
+  const network = networks.get(named.id)!;
+  if (layout === 'batch') {
+    batch ??= new BatchEvaluator();
+    network.batch ??= prepareBatch(network.source);
+    return batch.evaluate(network.batch, request, beats);
   }
-  if (network.value) networks.set(network.id, network.value);
-  if (keys?.value) keyRing.set(keys.id, await loadLibraryKeys(keys.value));
-  return evaluateWithLibrary({
-    layout,
-    network: networks.get(network.id)!,
-    keys: keys && keyRing.get(keys.id),
-    request,
-    beats,
-  });
+  single ??= new SingleEvaluator();
+  network.single ??= single.loadNetwork(network.source);
+  const { id, value } = key!;
+  if (value) {
+    forget(id);
+    keyRing.set(id, single.loadKeys(value));
+  }
+  const keys = keyRing.get(id)!;
+  return single.evaluate(network.single, keys, request, beats);
+}
+
+function answer(task: Task): Answer {
+  try {
+    return { reply: compute(task) };
+  } catch (error) {
+    const { code, detail } = error instanceof MozaikError ? error : new MozaikError('INTERNAL');
+    return { code, ...(detail !== undefined && { detail }) };
+  }
 }
 
 parentPort!.on('message', (task: Task) => {
-  void compute(task).then(
-    (reply) => {
-      parentPort!.postMessage({ reply } satisfies Answer, [reply.buffer as ArrayBuffer]);
-    },
-    (error: unknown) => {
-      // What is not foreseen says nothing: a message of the library may be its whole source.
-      const known = error instanceof MozaikError ? error : new MozaikError('INTERNAL');
-      const { code, detail } = known;
-      parentPort!.postMessage({ code, ...(detail !== undefined && { detail }) } satisfies Answer);
-    },
-  );
+  const message = answer(task);
+  const transfer = 'reply' in message ? [message.reply.buffer as ArrayBuffer] : [];
+  parentPort!.postMessage(message, transfer);
 });
 parentPort!.postMessage('ready');

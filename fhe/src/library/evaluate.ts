@@ -5,8 +5,7 @@
 import {
   freshBytes,
   HEADER_BYTES,
-  KEY_BYTES,
-  KEY_SHAPE,
+  digitBytes,
   limbBytes,
   newFrame,
   openFrame,
@@ -14,9 +13,10 @@ import {
   SEED_BYTES,
   unpackResidues,
 } from '../frame.ts';
+import { rotationElement } from '../kernels.ts';
 import type { SquareNetwork } from '../network.ts';
 import {
-  ALL_ROTATIONS,
+  KEY_PLANS,
   PARAMETERS,
   ROTATION_STEPS,
   SCALES,
@@ -56,14 +56,6 @@ export interface LibraryKeys {
   delete(): void;
 }
 
-/** Generator of the automorphisms that rotate slots: X → X^(3^step). */
-const GENERATOR = 3;
-const automorphism = (step: number, degree: number): number => {
-  let element = 1;
-  for (let i = 0; i < step; i++) element = (element * GENERATOR) % (2 * degree);
-  return element;
-};
-
 /** Reads seed and residues of a fresh ciphertext or of a digit of a key. */
 function readSeeded(bytes: Uint8Array, layout: Layout, primes: readonly number[]) {
   const { bits, degree } = PARAMETERS[layout];
@@ -85,24 +77,26 @@ export async function loadLibraryKeys(frame: Uint8Array): Promise<LibraryKeys> {
   return scope((own) => {
     const { values } = own(context.keyParmsId);
     const id = new Uint8Array(values.buffer.slice(values.byteOffset, values.byteOffset + 32));
-    const digitBytes = KEY_BYTES / KEY_SHAPE.digits;
-    const digits = (key: number): LibraryCiphertext[] =>
-      Array.from({ length: KEY_SHAPE.digits }, (_, digit) => {
-        const at = key * KEY_BYTES + digit * digitBytes;
-        const seeded = readSeeded(body.subarray(at, at + digitBytes), 'single', [
-          ...primes,
-          special,
-        ]);
-        return { id, scale: 1, ...seeded };
+    // Digits and residues that are not sent are zero here: no level that is used reads them.
+    let at = 0;
+    const keys = KEY_PLANS.map((plan): [number, LibraryCiphertext[]] => {
+      const digits = Array.from({ length: primes.length }, (_, digit): LibraryCiphertext => {
+        const residues = new Uint32Array((primes.length + 1) * degree);
+        const whole = { id, scale: 1, degree, limbs: primes.length + 1, residues };
+        if (digit >= plan.limbs) return { ...whole, seed: new Uint8Array(SEED_BYTES) };
+        const used = [...primes.slice(0, plan.limbs), special];
+        const sent = readSeeded(body.subarray(at, at + digitBytes(plan)), 'single', used);
+        residues.set(sent.residues.subarray(0, plan.limbs * degree));
+        residues.set(sent.residues.subarray(plan.limbs * degree), primes.length * degree);
+        at += digitBytes(plan);
+        return { ...whole, seed: sent.seed };
       });
+      return [plan.step === 0 ? 0 : (rotationElement(plan.step, degree) - 1) / 2, digits];
+    });
     const relinearisation = seal.RelinKeys();
-    relinearisation.loadArray(context, formatKeys(id, 1, new Map([[0, digits(0)]])));
-    const keys = ALL_ROTATIONS.map((step, i): [number, LibraryCiphertext[]] => [
-      (automorphism(step, degree) - 1) / 2,
-      digits(1 + i),
-    ]);
+    relinearisation.loadArray(context, formatKeys(id, 1, new Map(keys.slice(0, 1))));
     const rotations = seal.GaloisKeys();
-    rotations.loadArray(context, formatKeys(id, degree, new Map(keys)));
+    rotations.loadArray(context, formatKeys(id, degree, new Map(keys.slice(1))));
     return {
       relinearisation,
       rotations,
