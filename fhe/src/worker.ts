@@ -7,7 +7,7 @@ import { parentPort } from 'node:worker_threads';
 import { BatchEvaluator, prepareBatch, type BatchNetwork } from './batch.ts';
 import type { SquareNetwork } from './network.ts';
 import type { Layout } from './parameters.ts';
-import { SingleEvaluator, type Place } from './single.ts';
+import { SingleEvaluator, type LoadedKeys, type LoadedNetwork } from './single.ts';
 
 /** What a worker is asked. Keys and networks go under numbers, the bytes only once. */
 export interface Task {
@@ -26,12 +26,12 @@ export type Answer = { reply: Uint8Array } | { code: MozaikError['code']; detail
 /** A network made ready for the layouts that it was asked in. */
 interface Network {
   source: SquareNetwork;
-  single?: Place & { outputs: number };
+  single?: LoadedNetwork;
   batch?: BatchNetwork;
 }
 
 const networks = new Map<number, Network>();
-const keyRing = new Map<number, Place>();
+const keyRing = new Map<number, LoadedKeys>();
 // Each takes up to 100 MB with what it keeps, so that they are made when they are needed.
 let single: SingleEvaluator | undefined;
 let batch: BatchEvaluator | undefined;
