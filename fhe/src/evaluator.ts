@@ -92,21 +92,17 @@ export class Evaluator {
     if (this.#waiting.length >= this.#options.maxWaiting) {
       throw new MozaikError('RATE_LIMITED', 'too many homomorphic requests wait');
     }
-    return new Promise((resolve, reject) => {
-      const waiting: Waiting = { job, resolve, reject };
-      this.#waiting.push(waiting);
-      signal?.addEventListener(
-        'abort',
-        () => {
-          const at = this.#waiting.indexOf(waiting);
-          if (at < 0) return;
-          this.#waiting.splice(at, 1);
-          reject(stopped('it was called off'));
-        },
-        { once: true },
-      );
-      this.#next();
+    const result = new Promise<Uint8Array>((resolve, reject) => {
+      this.#waiting.push({ job, resolve, reject });
     });
+    const onAbort = (): void => {
+      // A job that runs is stopped by its thread.
+      const at = this.#waiting.findIndex((waiting) => waiting.job === job);
+      if (at >= 0) this.#waiting.splice(at, 1)[0].reject(stopped('it was called off'));
+    };
+    signal?.addEventListener('abort', onAbort);
+    this.#next();
+    return result.finally(() => signal?.removeEventListener('abort', onAbort));
   }
 
   /**
@@ -186,6 +182,7 @@ class Thread {
     try {
       const worker = await this.ready();
       if (this.#closed) throw stopped('the evaluator is closed');
+      if (job.signal?.aborted) throw stopped('it was called off');
       return await this.#ask(worker, job);
     } finally {
       this.busy = false;
@@ -205,10 +202,9 @@ class Thread {
         clearTimeout(timer);
         this.#stop = undefined;
         job.signal?.removeEventListener('abort', onAbort);
-        // All at once would also remove those by which the worker is heard.
-        for (const event of ['message', 'error', 'exit']) worker.removeAllListeners(event);
-        // A thread that fails while it is being killed must not end the process.
-        worker.on('error', () => undefined);
+        worker.off('message', onMessage);
+        worker.off('error', onError);
+        worker.off('exit', onExit);
       };
       const kill = (reason: string): void => {
         end();
@@ -218,7 +214,9 @@ class Thread {
       const timer = setTimeout(() => kill(`it took over ${this.#timeoutMs} ms`), this.#timeoutMs);
       this.#stop = kill;
       job.signal?.addEventListener('abort', onAbort, { once: true });
-      worker.on('message', (answer: Answer) => {
+      const onError = (): void => kill('its worker ran out of memory or failed');
+      const onExit = (): void => kill('its worker ended');
+      const onMessage = (answer: Answer): void => {
         if ('reply' in answer) {
           end();
           resolve(answer.reply);
@@ -233,9 +231,10 @@ class Thread {
           end();
           reject(error);
         }
-      });
-      worker.on('error', () => kill('its worker ran out of memory or failed'));
-      worker.on('exit', () => kill('its worker ended'));
+      };
+      worker.on('message', onMessage);
+      worker.on('error', onError);
+      worker.on('exit', onExit);
       worker.postMessage(task);
     });
   }
@@ -305,6 +304,8 @@ function startWorker(): Promise<Worker> {
     worker.once('message', () => {
       clearTimeout(timer);
       worker.off('error', fail);
+      // A thread that fails between two jobs, or while it is being killed, must not end the process.
+      worker.on('error', () => undefined);
       // An idle worker keeps no process alive.
       worker.unref();
       resolve(worker);

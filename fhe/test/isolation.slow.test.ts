@@ -1,0 +1,154 @@
+/** Hostile bytes and long jobs: each ends with a documented error, and the jobs of others go on. */
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { MozaikError } from '@mozaik/protocol';
+import { randomFillSync } from 'node:crypto';
+import { createKeys, encryptBeats, openReply, type FheKeys } from '../src/client.ts';
+import { Evaluator, type Job } from '../src/index.ts';
+import { HEADER_BYTES } from '../src/frame.ts';
+import { largestIndex, plainLogits } from '../src/network.ts';
+import { randomNetwork, randomWindows } from './support.ts';
+
+const network = randomNetwork(1);
+const [window] = randomWindows(2, 1);
+const expected = [{ classIndex: largestIndex(plainLogits(network, window)) }];
+let keys: FheKeys;
+let request: Uint8Array;
+let evaluator: Evaluator;
+let job: Job;
+beforeAll(async () => {
+  evaluator = await Evaluator.open({ timeoutMs: 120_000 });
+  keys = await createKeys('single');
+  request = await encryptBeats('single', keys, [window]);
+  job = { layout: 'single', network, evaluationKeys: keys.evaluation, request, beats: 1 };
+}, 120_000);
+afterAll(() => evaluator.close());
+
+const labels = async (reply: Uint8Array) => openReply('single', keys, reply, 1);
+
+async function failure(promise: Promise<unknown>): Promise<string> {
+  try {
+    await promise;
+  } catch (error) {
+    expect(error).toBeInstanceOf(MozaikError);
+    const { code, message } = error as MozaikError;
+    // The library's own errors are megabytes of its source.
+    expect(message.length).toBeLessThan(400);
+    return code;
+  }
+  return 'nothing thrown';
+}
+
+describe('hostile bytes', () => {
+  const changed = (bytes: Uint8Array, change: (copy: Uint8Array) => void): Uint8Array => {
+    const copy = bytes.slice();
+    change(copy);
+    return copy;
+  };
+
+  test('get a documented error, and the jobs beside them are done', async () => {
+    const noise = changed(request, (copy) => randomFillSync(copy));
+    const tooLarge = changed(request, (copy) => copy.fill(0xff, HEADER_BYTES + 64));
+    const hostile: Partial<Job>[] = [
+      { request: noise },
+      { request: tooLarge },
+      { request: request.subarray(0, request.length / 2) },
+      { request: new Uint8Array(0) },
+      { request: keys.evaluation },
+      { layout: 'batch' },
+      { beats: 2 },
+      { evaluationKeys: new Uint8Array(0) },
+      { evaluationKeys: keys.evaluation.subarray(1) },
+      { evaluationKeys: changed(keys.evaluation, (copy) => copy.fill(0xff, HEADER_BYTES + 64)) },
+      // Damaged behind the first keys, which are already read by then.
+      { evaluationKeys: changed(keys.evaluation, (copy) => copy.fill(0xff, copy.length - 4)) },
+    ];
+    const outcomes = hostile.map((part) => failure(evaluator.infer({ ...job, ...part })));
+    const good = evaluator.infer(job);
+    expect(await Promise.all(outcomes)).toEqual(hostile.map(() => 'HOMOMORPHIC_INPUT'));
+    expect(await labels(await good)).toEqual(expected);
+  }, 120_000);
+
+  test('that are well-formed but random compute to nothing, and harm nobody', async () => {
+    const random = changed(request, (copy) => {
+      // Residues below 2^29, which is below all primes.
+      const body = copy.subarray(HEADER_BYTES + 64, HEADER_BYTES + 64 + 3840);
+      randomFillSync(body);
+      for (let i = 0; i < body.length; i++) body[i] &= 0x0f;
+    });
+    const reply = await evaluator.infer({ ...job, request: random });
+    expect(await labels(reply)).toHaveLength(1);
+    expect(await labels(await evaluator.infer(job))).toEqual(expected);
+  }, 60_000);
+
+  test('in a reply are refused by the agent', async () => {
+    const reply = await evaluator.infer(job);
+    const open = (bytes: Uint8Array) => failure(openReply('single', keys, bytes, 1));
+    expect(await open(reply.subarray(1))).toBe('HOMOMORPHIC_INPUT');
+    expect(await open(changed(reply, (copy) => copy.fill(0xff, HEADER_BYTES)))).toBe(
+      'HOMOMORPHIC_INPUT',
+    );
+    expect(await open(request)).toBe('HOMOMORPHIC_INPUT');
+  }, 60_000);
+});
+
+describe('a network that the layout cannot compute', () => {
+  test('is refused', async () => {
+    const large = randomNetwork(1);
+    large.layers[0].weights.fill(100);
+    expect(await failure(evaluator.infer({ ...job, network: large }))).toBe('HOMOMORPHIC_MODEL');
+  }, 60_000);
+});
+
+describe('a job', () => {
+  test('that takes too long is stopped, and the next one is done by another worker', async () => {
+    const hasty = await Evaluator.open({ timeoutMs: 1 });
+    try {
+      // Loading keys alone takes many times a millisecond.
+      expect(await failure(hasty.infer(job))).toBe('HOMOMORPHIC_STOPPED');
+      expect(await failure(hasty.infer(job))).toBe('HOMOMORPHIC_STOPPED');
+    } finally {
+      await hasty.close();
+    }
+    expect(await labels(await evaluator.infer(job))).toEqual(expected);
+  }, 120_000);
+
+  test('that is called off stops, whether it runs or waits; others go on', async () => {
+    const [running, waiting] = [new AbortController(), new AbortController()];
+    const jobs = [running, waiting].map(({ signal }) => evaluator.infer({ ...job, signal }));
+    const outcomes = jobs.map(failure);
+    const good = evaluator.infer(job);
+    waiting.abort();
+    running.abort();
+    expect(await Promise.all(outcomes)).toEqual(['HOMOMORPHIC_STOPPED', 'HOMOMORPHIC_STOPPED']);
+    expect(await labels(await good)).toEqual(expected);
+    const before = AbortSignal.abort();
+    expect(await failure(evaluator.infer({ ...job, signal: before }))).toBe('HOMOMORPHIC_STOPPED');
+  }, 120_000);
+
+  test('beyond those that may wait is refused', async () => {
+    const small = await Evaluator.open({ maxWaiting: 1, timeoutMs: 120_000 });
+    try {
+      const jobs = [1, 2, 3].map(() => failure(small.infer(job)));
+      expect(await Promise.all(jobs)).toEqual(['nothing thrown', 'nothing thrown', 'RATE_LIMITED']);
+    } finally {
+      await small.close();
+    }
+  }, 120_000);
+
+  test('ends with the evaluator', async () => {
+    const closing = await Evaluator.open({ timeoutMs: 120_000 });
+    const outcomes = [1, 2].map(() => failure(closing.infer(job)));
+    await closing.close();
+    expect(await Promise.all(outcomes)).toEqual(['HOMOMORPHIC_STOPPED', 'HOMOMORPHIC_STOPPED']);
+    expect(await failure(closing.infer(job))).toBe('HOMOMORPHIC_STOPPED');
+  }, 120_000);
+
+  test('of more users than keys are kept for is done all the same', async () => {
+    const copies = Array.from({ length: 6 }, () => keys.evaluation.slice());
+    for (const evaluationKeys of [...copies, copies[0]]) {
+      expect(await labels(await evaluator.infer({ ...job, evaluationKeys }))).toEqual(expected);
+    }
+    evaluator.forget(copies[0]);
+    expect(await labels(await evaluator.infer(job))).toEqual(expected);
+  }, 120_000);
+});
