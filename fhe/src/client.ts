@@ -6,38 +6,14 @@
  * tells about the key (Li and Micciancio, EUROCRYPT 2021): only labels leave this module.
  */
 import { MozaikError, Secret } from '@mozaik/protocol';
-import {
-  limbBytes,
-  newFrame,
-  openFrame,
-  packResidues,
-  replyCiphertexts,
-  REPLY_SHAPE,
-  SEED_BYTES,
-  unpackResidues,
-  HEADER_BYTES,
-} from './frame.ts';
-import {
-  formatCiphertext,
-  parseCiphertext,
-  parseKeys,
-  type LibraryCiphertext,
-} from './library/objects.ts';
-import {
-  contextOf,
-  levelId,
-  openLibrary,
-  scope,
-  uncompressed,
-  type Context,
-  type Own,
-  type SEALLibrary,
-} from './library/seal.ts';
+import { decryptLogits, loadSecret } from './decrypt.ts';
+import { limbBytes, newFrame, packResidues, SEED_BYTES, HEADER_BYTES } from './frame.ts';
+import { parseCiphertext, parseKeys, type LibraryCiphertext } from './library/objects.ts';
+import { contextOf, openLibrary, scope, uncompressed } from './library/seal.ts';
 import { largestIndex } from './network.ts';
 import {
   KEY_PLANS,
   PARAMETERS,
-  SCALES,
   SIDE,
   SINGLE_CIPHERTEXTS,
   WINDOW_BYTES,
@@ -165,12 +141,6 @@ export async function encryptBeats(
   });
 }
 
-function loadSecret(seal: SEALLibrary, context: Context, keys: FheKeys, own: Own) {
-  const secret = own(seal.SecretKey());
-  secret.loadArray(context, keys.secret.expose());
-  return secret;
-}
-
 /**
  * Decrypts the reply to a request and returns the class of each beat. The logits stay in here.
  *
@@ -185,56 +155,4 @@ export async function openReply(
 ): Promise<{ classIndex: number }[]> {
   const logits = await decryptLogits(layout, keys, reply, beats);
   return logits.map((values) => ({ classIndex: largestIndex(values) }));
-}
-
-/** The approximate logits of each beat: for tests and benchmarks of precision, never for a caller. */
-export async function decryptLogits(
-  layout: Layout,
-  keys: FheKeys,
-  reply: Uint8Array,
-  beats: number,
-): Promise<Float64Array[]> {
-  const { outputs, body } = openFrame('reply', reply, { layout, beats });
-  const slots = await decryptSlots(layout, keys, body, replyCiphertexts(layout, beats, outputs));
-  return Array.from({ length: beats }, (_, beat) =>
-    Float64Array.from({ length: outputs }, (_, output) =>
-      layout === 'single' ? slots[beat][output * SIDE] : slots[output][beat],
-    ),
-  );
-}
-
-/** All slots of each ciphertext in the body of a reply. */
-export async function decryptSlots(
-  layout: Layout,
-  keys: FheKeys,
-  body: Uint8Array,
-  count: number,
-): Promise<Float64Array[]> {
-  const seal = await openLibrary();
-  const context = contextOf(seal, layout);
-  const { degree, primes, bits } = PARAMETERS[layout];
-  const { limbs, parts } = REPLY_SHAPE[layout];
-  const length = limbBytes(layout);
-  return scope((own) => {
-    const decryptor = own(seal.Decryptor(context, loadSecret(seal, context, keys, own)));
-    const encoder = own(seal.CKKSEncoder(context));
-    const id = levelId(context, limbs, own);
-    const cipher = own(seal.CipherText());
-    const plain = own(seal.PlainText());
-    return Array.from({ length: count }, (_, c) => {
-      const residues = new Uint32Array(parts * limbs * degree);
-      for (let i = 0; i < parts * limbs; i++) {
-        const at = (c * parts * limbs + i) * length;
-        const values = unpackResidues(body.subarray(at, at + length), bits, primes[i % limbs]);
-        residues.set(values, i * degree);
-      }
-      const scale = SCALES[layout].reply;
-      cipher.loadArray(
-        context,
-        formatCiphertext({ id, degree, limbs, scale, residues, seed: undefined }),
-      );
-      decryptor.decrypt(cipher, plain);
-      return encoder.decode(plain);
-    });
-  });
 }

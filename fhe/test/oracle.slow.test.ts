@@ -2,13 +2,8 @@
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import { Arithmetic, keySize, LEVELS, PART, POLY } from '../src/arithmetic.ts';
 import { BatchEvaluator, prepareBatch } from '../src/batch.ts';
-import {
-  createKeys,
-  decryptLogits,
-  decryptSlots,
-  encryptBeats,
-  type FheKeys,
-} from '../src/client.ts';
+import { createKeys, encryptBeats, type FheKeys } from '../src/client.ts';
+import { decryptLogits, decryptSlots } from '../src/decrypt.ts';
 import { Encoder, writePolynomial } from '../src/encoder.ts';
 import { digitBytes, freshBytes, HEADER_BYTES, packResidues } from '../src/frame.ts';
 import { automorphismTable, lifted, rotationElement } from '../src/kernels.ts';

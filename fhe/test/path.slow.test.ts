@@ -1,6 +1,7 @@
 /** Both layouts from windows to labels, through a worker. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { createKeys, decryptLogits, encryptBeats, openReply } from '../src/client.ts';
+import { createKeys, encryptBeats, openReply } from '../src/client.ts';
+import { decryptLogits } from '../src/decrypt.ts';
 import { Evaluator, plainLogits, type Layout } from '../src/index.ts';
 import { largestIndex } from '../src/network.ts';
 import { randomNetwork, randomWindows } from './support.ts';

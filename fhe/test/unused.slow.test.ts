@@ -1,7 +1,8 @@
 /** What the owner of the keys could see in the slots of a reply that answer nothing. */
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import { BatchEvaluator, prepareBatch } from '../src/batch.ts';
-import { createKeys, decryptLogits, decryptSlots, encryptBeats } from '../src/client.ts';
+import { createKeys, encryptBeats } from '../src/client.ts';
+import { decryptLogits, decryptSlots } from '../src/decrypt.ts';
 import { HEADER_BYTES } from '../src/frame.ts';
 import { plainLogits } from '../src/network.ts';
 import { FILL, LAYOUTS, SIDE, type Layout } from '../src/parameters.ts';

@@ -1,4 +1,5 @@
-/** The library's WebAssembly, compiled: in Node from its file. */
+/** The library in Node: its CommonJS bundle, which jest loads too, and its WebAssembly from a file. */
+export { default as bundle } from 'node-seal/allows_wasm_cf_worker_umd.js';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 

@@ -3,8 +3,7 @@
  * one without `new Function`, which a strict content security policy forbids. It is given no bytes
  * from outside but those that {@link ./objects.ts} has put together.
  */
-import { compileLibrary } from '#seal-module';
-import bundle from 'node-seal/allows_wasm_cf_worker_umd.js';
+import { bundle, compileLibrary } from '#seal-module';
 import type { Context } from 'node-seal/implementation/context.js';
 import type { SEALLibrary } from 'node-seal/implementation/seal.js';
 import { MozaikError } from '@mozaik/protocol';
