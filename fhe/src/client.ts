@@ -12,6 +12,7 @@ import { parseCiphertext, parseKeys, type LibraryCiphertext } from './library/ob
 import { contextOf, openLibrary, scope, uncompressed } from './library/seal.ts';
 import { largestIndex } from './network.ts';
 import {
+  INPUT_UNIT,
   KEY_PLANS,
   PARAMETERS,
   SIDE,
@@ -32,9 +33,6 @@ export interface FheKeys {
   /** For the server: relinearisation and rotation keys, about 10 MB; empty in the batch layout. */
   evaluation: Uint8Array;
 }
-
-/** A value of a window is read as this fraction of a byte's range, whatever the network makes of it. */
-const INPUT_UNIT = 1 / 256;
 
 /**
  * Makes a key pair; about a second in the single layout.

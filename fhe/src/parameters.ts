@@ -52,6 +52,8 @@ export const PARAMETERS: Readonly<Record<Layout, Parameters>> = {
 export const SIDE = 64;
 /** Bytes of a beat window. */
 export const WINDOW_BYTES = 187;
+/** Agents encrypt bytes as fractions of 256, whatever unit a network reads them in. */
+export const INPUT_UNIT = 1 / 256;
 /** Ciphertexts of one beat in the single layout. */
 export const SINGLE_CIPHERTEXTS = Math.ceil(WINDOW_BYTES / SIDE);
 

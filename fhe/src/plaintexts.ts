@@ -1,9 +1,6 @@
 /** What the parameters of a network become: vectors of slots, or small integers. */
 import { checkNetwork, type SquareNetwork } from './network.ts';
-import { PARAMETERS, SCALES, SIDE, SINGLE_CIPHERTEXTS } from './parameters.ts';
-
-/** Agents encrypt bytes as fractions of 256, whatever unit the network reads them in. */
-const INPUT_UNIT = 1 / 256;
+import { INPUT_UNIT, PARAMETERS, SCALES, SIDE, SINGLE_CIPHERTEXTS } from './parameters.ts';
 
 /**
  * Slots (high, low) = 64·high + low of the single layout. In the first layer the high digit counts

@@ -48,6 +48,8 @@ describe('hostile bytes', () => {
   test('get a documented error, and the jobs beside them are done', async () => {
     const noise = changed(request, (copy) => randomFillSync(copy));
     const tooLarge = changed(request, (copy) => copy.fill(0xff, HEADER_BYTES + 64));
+    // Damaged behind the first keys, which are already read by then.
+    const damaged = changed(keys.evaluation, (copy) => copy.fill(0xff, copy.length - 4));
     const hostile: Partial<Job>[] = [
       { request: noise },
       { request: tooLarge },
@@ -59,8 +61,8 @@ describe('hostile bytes', () => {
       { evaluationKeys: new Uint8Array(0) },
       { evaluationKeys: keys.evaluation.subarray(1) },
       { evaluationKeys: changed(keys.evaluation, (copy) => copy.fill(0xff, HEADER_BYTES + 64)) },
-      // Damaged behind the first keys, which are already read by then.
-      { evaluationKeys: changed(keys.evaluation, (copy) => copy.fill(0xff, copy.length - 4)) },
+      { evaluationKeys: damaged },
+      { evaluationKeys: damaged },
     ];
     const outcomes = hostile.map((part) => failure(evaluator.infer({ ...job, ...part })));
     const good = evaluator.infer(job);

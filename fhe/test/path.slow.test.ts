@@ -14,8 +14,8 @@ afterAll(() => evaluator.close());
 
 describe('a request', () => {
   test.each<[Layout, number, number]>([
-    ['single', 2, 0.02],
-    ['batch', 3, 0.15],
+    ['single', 2, 0.004],
+    ['batch', 3, 0.03],
   ])(
     'in the layout %s has the labels of the network in the clear',
     async (layout, beats, error) => {
