@@ -162,6 +162,12 @@ describe('frames', () => {
   );
 });
 
+test('the memory of the kernels has a bound', () => {
+  const memory = new Memory();
+  memory.allocate(1 << 20);
+  expect(() => memory.allocate(512 << 20)).toThrow(RangeError);
+});
+
 describe('bounds of a network', () => {
   const refusal = (network: SquareNetwork, layout: 'single' | 'batch'): string => {
     try {
