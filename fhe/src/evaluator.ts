@@ -173,7 +173,15 @@ class Thread {
   }
 
   ready(): Promise<Worker> {
-    this.#worker ??= startWorker();
+    if (!this.#worker) {
+      const starting = startWorker();
+      this.#worker = starting;
+      // One that does not start, or ends by itself, is replaced with the next job.
+      const lost = (): void => {
+        if (this.#worker === starting) this.#abandon();
+      };
+      starting.then((worker) => worker.once('exit', lost), lost);
+    }
     return this.#worker;
   }
 
@@ -224,7 +232,7 @@ class Thread {
         }
         const error = new MozaikError(answer.code, answer.detail);
         // It may have failed before it kept them.
-        if (task.keys) this.#kept.keys.delete(task.keys.id);
+        if (task.keys?.value) this.#kept.keys.delete(task.keys.id);
         // After a failure that is not foreseen the state of the worker is not known either.
         if (answer.code === 'INTERNAL') kill('its worker failed');
         else {
@@ -268,11 +276,15 @@ class Thread {
     };
   }
 
-  async #kill(): Promise<void> {
-    const worker = this.#worker;
+  #abandon(): void {
     this.#worker = undefined;
     this.#kept.keys.clear();
     this.#kept.networks.clear();
+  }
+
+  async #kill(): Promise<void> {
+    const worker = this.#worker;
+    this.#abandon();
     await worker?.then(
       (started) => started.terminate(),
       () => undefined,
