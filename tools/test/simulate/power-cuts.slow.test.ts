@@ -1,0 +1,302 @@
+/**
+ * 10,000 power cuts at random instants, within flash writes too, of a board whose nonce ledger and
+ * publisher are the real ones, with the logic of the real sample store at the other end.
+ *
+ * What holds, and is tested here:
+ * - no nonce repeats, by the ledger alone: the boot salt is always the same;
+ * - a sample that was acknowledged is in the store, with its own bytes, from before the acknowledgement;
+ * - no sample is stored twice, and none that was not sealed;
+ * - every sample arrives that the board took and did not hold in memory when the power failed, over
+ *   lost connections and orderly restarts;
+ * - what the board did hold then, not acknowledged, is lost unless it was on its way: the queue is not
+ *   kept in flash. No other sample is lost.
+ */
+import { describe, expect, test } from '@jest/globals';
+import { NonceLedger, Publisher, Sealer } from '@mozaik/firmware';
+import type { PublishClient } from '@mozaik/firmware';
+import { BEAT_SAMPLES, decodeSample, equalBytes, toHex } from '@mozaik/protocol';
+import { SampleStore } from '../../../backend/src/store/samples.ts';
+import type { Database } from '../../../backend/src/store/database.ts';
+import { BitmapLedger } from '../../../firmware-js/src/espruino/bitmap-ledger.ts';
+import { FakeStorage, PowerCut as StorageCut } from '../../../firmware-js/test/fake-board.ts';
+import { seededRandom, type Random } from '../../src/ecg/random.ts';
+import { Flash, PowerCut } from '../../src/simulate/flash.ts';
+
+const CUTS = 10_000;
+const STREAM = { user: '11'.repeat(32), device: '22'.repeat(16), stream: 0 };
+/** An orderly restart in place of a cut, one in so many lives. */
+const RESTART_IN = 8;
+
+/** The store's own logic on a map in place of LevelDB. */
+function memoryStore() {
+  const map = new Map<string, Uint8Array>();
+  interface Put {
+    key: Buffer;
+    value: Uint8Array;
+  }
+  const db = {
+    samples: {
+      getMany: (keys: Buffer[]) =>
+        Promise.resolve(keys.map((key) => map.get(key.toString('latin1')))),
+      put: (key: Buffer, value: Uint8Array): Put => ({ key, value }),
+    },
+    write: (writes: Put[]) => {
+      for (const { key, value } of writes) map.set(key.toString('latin1'), value);
+      return Promise.resolve();
+    },
+  };
+  return { store: new SampleStore(db as unknown as Database, () => 0), map };
+}
+
+/** A flash whose power may fail at a write; and the ledger that real boards keep in it. */
+interface BoardFlash {
+  /** The power fails at the write after so many, if there are as many. */
+  cutAfter: (writes: number) => void;
+  ledger: () => { next: () => number };
+}
+
+const FLASHES: Record<string, (random: Random) => BoardFlash> = {
+  "Espruino's bitmap": (random) => {
+    const storage = new FakeStorage();
+    let left = Infinity;
+    storage.cut = (bytes) => (left-- === 0 ? random.below(bytes + 1) : undefined);
+    return {
+      cutAfter: (writes) => (left = writes),
+      ledger: () => new BitmapLedger(storage),
+    };
+  },
+  'two slots': (random) => {
+    const flash = new Flash(random);
+    let left = Infinity;
+    return {
+      cutAfter: (writes) => (left = writes),
+      ledger: () =>
+        new NonceLedger({
+          read: (slot) => flash.read(slot),
+          write: (slot, bytes) => {
+            if (left-- === 0) flash.failNextWrite();
+            flash.write(slot, bytes);
+          },
+        }),
+    };
+  },
+};
+
+interface OnTheWire {
+  envelope: Uint8Array;
+  acknowledge: () => void;
+}
+
+/** The network and the broker between a board and the store. */
+class Link {
+  readonly #random: Random;
+  readonly #store: SampleStore;
+  #wire: OnTheWire[] = [];
+  #answers: (() => void)[] = [];
+  /** How often each number was stored for the first time. */
+  readonly fresh = new Map<number, number>();
+  conflicts = 0;
+
+  constructor(random: Random, store: SampleStore) {
+    this.#random = random;
+    this.#store = store;
+  }
+
+  /** The client that a publisher uses; `alive` says whether its board and connection still are. */
+  client(events: { onConnected: () => void; onPublished: (id: number) => void }) {
+    let alive = true;
+    const client: PublishClient = {
+      start: () => this.#answers.push(() => alive && events.onConnected()),
+      publish: (_topic, payload, packetId) => {
+        this.#wire.push({
+          envelope: payload.slice(),
+          acknowledge: () => alive && events.onPublished(packetId),
+        });
+      },
+      tick: () => undefined,
+      close: () => (alive = false),
+    };
+    return { client, kill: () => (alive = false) };
+  }
+
+  /** The broker stores the next sample, if one is on the wire, and says so. */
+  async arrive(): Promise<void> {
+    const next = this.#wire.shift();
+    if (next === undefined) return;
+    const { sequence } = decodeSample(next.envelope);
+    try {
+      const isFresh = await this.#store.put(STREAM, sequence, next.envelope);
+      if (isFresh) this.fresh.set(sequence, (this.fresh.get(sequence) ?? 0) + 1);
+      this.#answers.push(next.acknowledge);
+    } catch {
+      this.conflicts++;
+    }
+  }
+
+  answer(): void {
+    this.#answers.shift()?.();
+  }
+
+  /** The connection breaks: of what is on the wire, a beginning still arrives; no answer does. */
+  break(): void {
+    this.#answers = [];
+    this.#wire = this.#wire.slice(0, this.#random.below(this.#wire.length + 1));
+  }
+}
+
+describe.each(Object.entries(FLASHES))('with the ledger in %s', (_name, flashOf) => {
+  test(`${CUTS} power cuts`, async () => {
+    const random = seededRandom(41);
+    const flash = flashOf(random);
+    const { store, map } = memoryStore();
+    const link = new Link(random, store);
+    const window = new Uint8Array(BEAT_SAMPLES);
+    /** Taken by the publisher, by sequence number. */
+    const taken = new Map<number, Uint8Array>();
+    const nonces = new Set<string>();
+    let nonceRepeats = 0;
+    const acknowledged = new Set<number>();
+    let early = 0;
+    /** Not acknowledged and in memory when the power failed. */
+    const inMemory = new Set<number>();
+    const cuts = { idle: 0, writing: 0 };
+    let restarts = 0;
+    let snapshot: Uint8Array | undefined;
+    let now = 0;
+
+    /** The store has it as it was sealed. */
+    const isStored = (sequence: number): boolean => {
+      const key = Buffer.concat([
+        Buffer.from(STREAM.user + STREAM.device, 'hex'),
+        Buffer.from([0, 0, sequence >>> 24, sequence >>> 16, sequence >>> 8, sequence]),
+      ]).toString('latin1');
+      const value = map.get(key);
+      return value !== undefined && equalBytes(value.subarray(6), taken.get(sequence)!);
+    };
+
+    /** One life of the board. @returns whether it ended by a cut */
+    const live = async (isLast: boolean): Promise<boolean> => {
+      let kill: () => void = () => undefined;
+      let breakLink: () => void = () => undefined;
+      flash.cutAfter(isLast ? Infinity : random.below(5));
+      let publisher: Publisher | undefined;
+      try {
+        const ledger = flash.ledger();
+        publisher = new Publisher({
+          client: (events) => {
+            const made = link.client(events);
+            kill = made.kill;
+            breakLink = () => {
+              made.kill();
+              link.break();
+              events.onClosed('broken', false);
+            };
+            return made.client;
+          },
+          clientId: 'board',
+          topic: 'topic',
+          random: (bytes) => bytes.fill(0),
+          onAcknowledged: (sequence) => {
+            acknowledged.add(sequence);
+            if (!isStored(sequence)) early++;
+          },
+        });
+        const current = publisher;
+        const sealer = new Sealer({
+          masterKey: new Uint8Array(16).fill(3),
+          userId: Buffer.from(STREAM.user, 'hex'),
+          stream: 0,
+          epochBeats: 1 << 20,
+          random: (bytes) => bytes.fill(0),
+          ledger,
+          sink: {
+            offer: (envelope) => {
+              const nonce = toHex(envelope.subarray(14, 30));
+              if (nonces.has(nonce)) nonceRepeats++;
+              nonces.add(nonce);
+              if (!current.offer(envelope)) return false;
+              taken.set(decodeSample(envelope).sequence, envelope.slice());
+              return true;
+            },
+          },
+        });
+        if (snapshot !== undefined) publisher.restore(snapshot);
+        snapshot = undefined;
+        const steps = random.below(isLast ? 400 : 60);
+        for (let step = 0; step < steps; step++) {
+          now += random.below(2000);
+          switch (random.below(8)) {
+            case 0:
+              await link.arrive();
+              await link.arrive();
+              break;
+            case 1:
+              link.answer();
+              break;
+            case 2:
+              publisher.tick(now);
+              break;
+            case 3:
+              if (random.below(10) === 0) breakLink();
+              break;
+            default:
+              sealer.beat(window, step);
+              await link.arrive();
+              if (random.below(2) === 0) link.answer();
+          }
+        }
+        if (isLast) {
+          for (let n = 0; publisher.pending() > 0; n++) {
+            if (n > 10_000) throw new Error('the queue does not empty');
+            publisher.tick((now += 1000));
+            await link.arrive();
+            link.answer();
+          }
+          return false;
+        }
+        if (random.below(RESTART_IN) === 0) {
+          publisher.stop();
+          snapshot = publisher.snapshot();
+          link.break();
+          restarts++;
+          return false;
+        }
+        cuts.idle++;
+      } catch (error) {
+        if (!(error instanceof PowerCut) && !(error instanceof StorageCut)) throw error;
+        cuts.writing++;
+      }
+      // What an orderly restart had kept is used up as soon as the board has read it.
+      const held = publisher?.snapshot() ?? snapshot ?? new Uint8Array(0);
+      for (let at = 0; at < held.length; at += 233) {
+        inMemory.add(decodeSample(held.subarray(at, at + 233)).sequence);
+      }
+      snapshot = undefined;
+      kill();
+      link.break();
+      return true;
+    };
+
+    for (let n = 0; n < CUTS;) if (await live(false)) n++;
+    await live(true);
+
+    expect({ nonceRepeats, early, conflicts: link.conflicts }).toEqual({
+      ...{ nonceRepeats: 0, early: 0, conflicts: 0 },
+    });
+    expect([...link.fresh.values()].every((times) => times === 1)).toBe(true);
+    expect([...link.fresh.keys()].every((sequence) => taken.has(sequence))).toBe(true);
+    const lost = [...taken.keys()].filter((sequence) => !isStored(sequence));
+    expect(lost.filter((sequence) => acknowledged.has(sequence))).toEqual([]);
+    expect(lost.filter((sequence) => !inMemory.has(sequence))).toEqual([]);
+    // The test means something only when all of this happened, and often.
+    expect(cuts.idle).toBeGreaterThan(CUTS / 10);
+    expect(cuts.writing).toBeGreaterThan(CUTS / 10);
+    expect(restarts).toBeGreaterThan(CUTS / 100);
+    expect(acknowledged.size).toBeGreaterThan(CUTS);
+    expect(lost.length).toBeGreaterThan(CUTS / 100);
+    const arrivedAnyway = [...inMemory].filter((sequence) => isStored(sequence));
+    expect(arrivedAnyway.length).toBeGreaterThan(CUTS / 100);
+    expect(taken.size).toBeGreaterThan(CUTS);
+    expect(nonces.size).toBeGreaterThanOrEqual(taken.size);
+  }, 120_000);
+});
