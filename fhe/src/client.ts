@@ -87,7 +87,8 @@ function writeSeeded(
  * Encrypts beats for one request.
  *
  * @param windows 187 bytes each; 1 to {@link maxBeats} of them
- * @throws RangeError for other numbers or lengths, MozaikError UNAVAILABLE
+ * @throws RangeError for other numbers or lengths, MozaikError HOMOMORPHIC_INPUT when the keys are of
+ *   another layout or damaged, UNAVAILABLE
  */
 export async function encryptBeats(
   layout: Layout,
@@ -104,7 +105,7 @@ export async function encryptBeats(
   const context = contextOf(seal, layout);
   const { degree, primes, inputScale } = PARAMETERS[layout];
   return scope((own) => {
-    const secret = loadSecret(seal, context, keys, own);
+    const secret = loadSecret(seal, layout, keys, own);
     const publicKey = own(own(seal.KeyGenerator(context, secret)).createPublicKey());
     const encryptor = own(seal.Encryptor(context, publicKey, secret));
     const encoder = own(seal.CKKSEncoder(context));

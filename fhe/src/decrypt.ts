@@ -2,7 +2,7 @@
  * Decryption. What comes out is approximate, and tells about the key whoever also knows what was
  * encrypted (docs/homomorphic.md): nothing of it leaves the package but by `openReply`, as labels.
  */
-import type { Secret } from '@mozaik/protocol';
+import { MozaikError, type Secret } from '@mozaik/protocol';
 import { limbBytes, openFrame, replyCiphertexts, REPLY_SHAPE, unpackResidues } from './frame.ts';
 import { formatCiphertext } from './library/objects.ts';
 import {
@@ -10,7 +10,6 @@ import {
   levelId,
   openLibrary,
   scope,
-  type Context,
   type Own,
   type SEALLibrary,
 } from './library/seal.ts';
@@ -21,10 +20,21 @@ interface SecretKey {
   secret: Secret;
 }
 
-/** The secret key as an object of the library. */
-export function loadSecret(seal: SEALLibrary, context: Context, keys: SecretKey, own: Own) {
+/** What the library puts in front of the residues of a secret key, bytes. */
+const SECRET_HEADER_BYTES = 88;
+
+/**
+ * The secret key as an object of the library.
+ * @throws MozaikError HOMOMORPHIC_INPUT when it is not one of this layout
+ */
+export function loadSecret(seal: SEALLibrary, layout: Layout, keys: SecretKey, own: Own) {
+  const bytes = keys.secret.expose();
+  const { degree, primes } = PARAMETERS[layout];
+  if (bytes.length !== SECRET_HEADER_BYTES + (primes.length + 1) * degree * 8) {
+    throw new MozaikError('HOMOMORPHIC_INPUT', `not a secret key of the layout ${layout}`);
+  }
   const secret = own(seal.SecretKey());
-  secret.loadArray(context, keys.secret.expose());
+  secret.loadArray(contextOf(seal, layout), bytes);
   return secret;
 }
 
@@ -57,7 +67,7 @@ export async function decryptSlots(
   const { limbs, parts } = REPLY_SHAPE[layout];
   const length = limbBytes(layout);
   return scope((own) => {
-    const decryptor = own(seal.Decryptor(context, loadSecret(seal, context, keys, own)));
+    const decryptor = own(seal.Decryptor(context, loadSecret(seal, layout, keys, own)));
     const encoder = own(seal.CKKSEncoder(context));
     const id = levelId(context, limbs, own);
     const cipher = own(seal.CipherText());

@@ -1,6 +1,6 @@
 /** Hostile bytes and long jobs: each ends with a documented error, and the jobs of others go on. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { MozaikError } from '@mozaik/protocol';
+import { MozaikError, Secret } from '@mozaik/protocol';
 import { randomFillSync } from 'node:crypto';
 import { createKeys, encryptBeats, openReply, type FheKeys } from '../src/client.ts';
 import { Evaluator, type Job } from '../src/index.ts';
@@ -90,6 +90,19 @@ describe('hostile bytes', () => {
       'HOMOMORPHIC_INPUT',
     );
     expect(await open(request)).toBe('HOMOMORPHIC_INPUT');
+  }, 60_000);
+});
+
+describe('a secret key', () => {
+  test('of another layout or damaged is refused, and others work afterwards', async () => {
+    const { evaluation } = keys;
+    const damaged = keys.secret.expose().slice();
+    damaged.fill(0xff, 0, 16);
+    for (const bytes of [(await createKeys('batch')).secret.expose(), damaged]) {
+      const wrong = { secret: new Secret(bytes), evaluation };
+      expect(await failure(encryptBeats('single', wrong, [window]))).toBe('HOMOMORPHIC_INPUT');
+    }
+    expect(await encryptBeats('single', keys, [window])).toHaveLength(request.length);
   }, 60_000);
 });
 

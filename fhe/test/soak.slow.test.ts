@@ -7,7 +7,7 @@ import { createKeys, encryptBeats, openReply } from '../src/client.ts';
 import { Evaluator } from '../src/index.ts';
 import { randomNetwork, randomWindows } from './support.ts';
 
-const REQUESTS = Number(process.env.MOZAIK_SOAK_REQUESTS ?? 60);
+const REQUESTS = Number(process.env.MOZAIK_SOAK_REQUESTS ?? 24);
 /** Requests before the first measurement: buffers grow to their size, code is compiled. */
 const WARM_UP = Math.ceil(REQUESTS / 4);
 /** What garbage between two collections may add, bytes. */

@@ -55,6 +55,12 @@ export function scope<T>(work: (own: Own) => T): T {
     });
   } catch (error) {
     if (error instanceof MozaikError || error instanceof TypeError) throw error;
+    if (error instanceof WebAssembly.RuntimeError) {
+      // It stopped in the middle of something: nobody knows what its heap holds. The next one is fresh.
+      owned.length = 0;
+      opened = undefined;
+      contexts.clear();
+    }
     throw new MozaikError('HOMOMORPHIC_INPUT', 'the library refuses it');
   } finally {
     for (const object of owned.reverse()) object.delete();
