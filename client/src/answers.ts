@@ -84,6 +84,8 @@ export const consentsAnswer = struct({
   ),
 });
 
+export const requestAnswer = struct({ job: hexBytes(JOB_ID_BYTES) });
+
 const jobState = oneOf('running', 'done', 'failed', 'cancelled');
 
 const jobFields = {

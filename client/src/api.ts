@@ -6,8 +6,11 @@ import {
   jobResults,
   jobSchema,
   PARTY_COUNT,
+  pendingSamples,
+  REQUEST_MAX_BEATS,
   samplePage,
   SAMPLES_PAGE_MAX,
+  SEALED_RESULT_MAX_BYTES,
   SIGNED_BODY_MAX_BYTES,
   toHex,
   type Job,
@@ -24,6 +27,7 @@ import {
   modelAnswer,
   modelsAnswer,
   partiesAnswer,
+  requestAnswer,
   type JobEntry,
 } from './answers.ts';
 import { Session, type SessionOptions } from './http.ts';
@@ -36,7 +40,11 @@ const FRAMING_BYTES = 8192;
 const SIGNED_MAX_BYTES = SIGNED_BODY_MAX_BYTES + FRAMING_BYTES;
 const PAGE_MAX_BYTES = SAMPLES_PAGE_MAX * (BEAT_ENVELOPE_BYTES + 64) + FRAMING_BYTES;
 const JOB_MAX_BYTES = JOB_MAX_SAMPLES * 5 + FRAMING_BYTES;
-const RESULTS_MAX_BYTES = PARTY_COUNT * SIGNED_MAX_BYTES;
+const RESULTS_MAX_BYTES = Math.max(
+  PARTY_COUNT * SIGNED_MAX_BYTES,
+  SEALED_RESULT_MAX_BYTES + FRAMING_BYTES,
+);
+const PENDING_MAX_BYTES = REQUEST_MAX_BEATS * 5 + FRAMING_BYTES;
 
 /** Which samples to list: sequence numbers from `from` on, ascending, at most `limit`. */
 export interface SampleQuery {
@@ -123,6 +131,23 @@ export class Api {
   /** Hands in a signed revocation. */
   async submitRevocation(signed: Uint8Array): Promise<void> {
     await this.session.request('POST', '/v1/revocations', { cbor: signed }, 0);
+  }
+
+  /** Samples of a homomorphic consent that no job has had, ascending; at most a full request. */
+  async pending(consent: Uint8Array): Promise<number[]> {
+    const path = `/v1/consents/${toHex(consent)}/pending`;
+    return (await this.#cbor(path, pendingSamples, PENDING_MAX_BYTES)).sequences;
+  }
+
+  /** Sends a frame with the user's evaluation keys. */
+  async putEvaluationKeys(frame: Uint8Array): Promise<void> {
+    await this.session.request('PUT', '/v1/evaluation-keys', { octets: frame }, 0);
+  }
+
+  /** Asks for a computation; `frame` is a signed request with its ciphertexts. Returns the job's id. */
+  async submitRequest(consent: Uint8Array, frame: Uint8Array): Promise<Uint8Array> {
+    const path = `/v1/consents/${toHex(consent)}/requests`;
+    return (await this.session.json('POST', path, requestAnswer, { octets: frame })).job;
   }
 
   /** The user's jobs, of one consent or of all. */

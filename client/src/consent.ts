@@ -7,9 +7,10 @@ import {
   encodeCanonical,
   EPOCH_MS,
   equalBytes,
+  HOMOMORPHIC,
+  isSealedModel,
   KIND_ECG_BEAT,
   MozaikError,
-  PARTY_COUNT,
   REVOCATION,
   sealKeyShares,
   sign,
@@ -22,7 +23,7 @@ import {
 import type { Api } from './api.ts';
 import { epochKeys, type Device } from './device.ts';
 import { expectModel } from './model.ts';
-import type { Pins } from './pins.ts';
+import type { Pin, Pins } from './pins.ts';
 import { randomBytes } from './random.ts';
 import type { User } from './user.ts';
 
@@ -45,11 +46,14 @@ export interface ConsentRequest {
   to: number;
   /** Ranges [first, last] of sequence numbers, ascending; all in the window when left out. */
   sequences?: [number, number][];
-  /** Ids of three pinned parties, in any order. */
+  /**
+   * Ids of three pinned parties, in any order; or of one pinned server, who computes on homomorphic
+   * ciphertexts that the user's own agent makes.
+   */
   parties: Uint8Array[];
   /** Hash of the model descriptor. */
   model: Uint8Array;
-  /** What the protocol must withstand; by default a malicious party. */
+  /** What a protocol among three parties must withstand; by default a malicious party. */
   adversary?: Adversary;
   /** By default a minute ago, for clocks that are behind. */
   notBefore?: number;
@@ -75,8 +79,8 @@ export function epochsOf(from: number, to: number): { firstEpoch: number; epochC
 }
 
 /**
- * Builds and signs a consent, and seals a share of every epoch key of its window to each party. Nothing
- * is sent.
+ * Builds and signs a consent, and for three parties seals a share of every epoch key of its window to
+ * each. Nothing is sent.
  *
  * @param signedModel the signed model descriptor, from anywhere: it is verified
  * @param now ms since 1970
@@ -93,10 +97,17 @@ export async function prepareConsent(
   now = Date.now(),
 ): Promise<PreparedConsent> {
   const ids = [...request.parties].sort(compareBytes);
-  const parties = await Promise.all(ids.map((id) => pins.get(id)));
+  const isHomomorphic = ids.length === 1;
+  const parties = await Promise.all(
+    ids.map((id) => (isHomomorphic ? pins.server(id) : pins.party(id))),
+  );
   const model = expectModel(signedModel, request.model);
   const dealt = model.value.parties;
-  if (ids.length !== PARTY_COUNT || !ids.every((id, i) => equalBytes(id, dealt[i]))) {
+  if (
+    isSealedModel(model.value) !== isHomomorphic ||
+    ids.length !== dealt.length ||
+    !ids.every((id, i) => equalBytes(id, dealt[i]))
+  ) {
     throw new MozaikError('MODEL_UNKNOWN', `${toHex(request.model)} is dealt to other parties`);
   }
 
@@ -116,7 +127,7 @@ export async function prepareConsent(
     stream,
     kind: KIND_ECG_BEAT,
     analysis: 'classify-heartbeat',
-    protocol: PROTOCOLS[request.adversary ?? 'malicious'],
+    protocol: isHomomorphic ? HOMOMORPHIC : PROTOCOLS[request.adversary ?? 'malicious'],
     parties: parties.map(({ value, hash }) => ({ id: value.party, descriptor: hash })),
     model: model.hash,
     resultKey: user.resultKeys.publicKey,
@@ -134,17 +145,27 @@ export async function prepareConsent(
   // The check that parties make, so that a consent which they would refuse never leaves the user.
   const { hash } = verifyConsent(signed);
 
-  const keys = epochKeys(user.identity.id, device, stream, firstEpoch, epochCount);
-  const shares = sealKeyShares(
-    keys,
-    hash,
-    parties.map(({ value }) => ({ id: value.party, sealKey: value.sealKey })),
-  );
-  for (const key of keys) key.fill(0);
+  // A server of homomorphic ciphertexts gets no key of the device.
+  const shares = isHomomorphic ? [] : sealShares(user, device, { consent, hash }, parties);
   const submission = encodeCanonical(
     consentSubmission({ v: 1, consent: signed, shares }, 'consent submission'),
   );
   return { consent, hash, submission };
+}
+
+/** A share of every epoch key of a consent's window for each party. */
+function sealShares(
+  user: User,
+  device: Device,
+  { consent, hash }: Pick<PreparedConsent, 'consent' | 'hash'>,
+  parties: Pin[],
+): Uint8Array[] {
+  const { stream, firstEpoch, epochCount } = consent;
+  const keys = epochKeys(user.identity.id, device, stream, firstEpoch, epochCount);
+  const recipients = parties.map(({ value }) => ({ id: value.party, sealKey: value.sealKey }));
+  const shares = sealKeyShares(keys, hash, recipients);
+  for (const key of keys) key.fill(0);
+  return shares;
 }
 
 /**

@@ -3,6 +3,7 @@ export * from './answers.ts';
 export * from './api.ts';
 export * from './consent.ts';
 export * from './device.ts';
+export * from './homomorphic.ts';
 export * from './http.ts';
 export * from './model.ts';
 export * from './pins.ts';

@@ -6,8 +6,9 @@ import { ERRORS, LOGIN, MozaikError, sign, type ErrorCode, type Identity } from 
 import type { Schema } from '@mozaik/protocol';
 import { challengeAnswer, tokenAnswer, type Token } from './answers.ts';
 
-/** A request that takes longer is given up, ms. */
+/** A request that takes longer is given up, ms; one that carries megabytes has a second more for each. */
 const REQUEST_TIMEOUT_MS = 30_000;
+const TIMEOUT_PER_BYTE_MS = 1000 / 2 ** 20;
 /** A token is renewed this long before it ends, so that none ends on its way, ms. */
 const RENEW_BEFORE_MS = 60_000;
 /** Largest JSON answer, bytes: stops a hostile backend from filling our memory. */
@@ -35,8 +36,20 @@ export interface SessionOptions {
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
 
-/** A request body: JSON, or bytes that are CBOR. */
-export type Body = { json: unknown } | { cbor: Uint8Array };
+/** A request body: JSON, bytes that are CBOR, or bytes of any kind. */
+export type Body = { json: unknown } | { cbor: Uint8Array } | { octets: Uint8Array };
+
+const typeOf = (body: Body): string =>
+  'json' in body
+    ? 'application/json'
+    : 'cbor' in body
+      ? 'application/cbor'
+      : 'application/octet-stream';
+
+const contentOf = (body: Body): string | Uint8Array<ArrayBuffer> =>
+  'json' in body
+    ? JSON.stringify(body.json)
+    : new Uint8Array('cbor' in body ? body.cbor : body.octets);
 
 export class Session {
   readonly identity: Identity;
@@ -129,16 +142,17 @@ export class Session {
   ): Promise<Uint8Array> {
     const headers = new Headers();
     if (token !== undefined) headers.set('authorization', `Bearer ${token}`);
+    const size = maxBytes + (body && 'octets' in body ? body.octets.length : 0);
     const init: RequestInit = {
       method,
       headers,
       // A redirect would carry the request somewhere that the user did not name.
       redirect: 'error',
-      signal: AbortSignal.timeout(this.#timeoutMs),
+      signal: AbortSignal.timeout(this.#timeoutMs + Math.ceil(size * TIMEOUT_PER_BYTE_MS)),
     };
     if (body !== undefined) {
-      headers.set('content-type', 'json' in body ? 'application/json' : 'application/cbor');
-      init.body = 'json' in body ? JSON.stringify(body.json) : new Uint8Array(body.cbor);
+      headers.set('content-type', typeOf(body));
+      init.body = contentOf(body);
     }
     try {
       const response = await this.#fetch(new URL(path.slice(1), this.#base), init);

@@ -3,8 +3,8 @@ import {
   equalBytes,
   MozaikError,
   toHex,
-  verifyModel,
-  type ModelDescriptor,
+  verifyAnyModel,
+  type AnyModelDescriptor,
   type Verified,
 } from '@mozaik/protocol';
 
@@ -12,8 +12,8 @@ import {
  * Verifies a signed model descriptor and that it is the one with this hash.
  * @throws MozaikError ENCODING_INVALID, SIGNATURE_INVALID; MODEL_UNKNOWN when it is another model
  */
-export function expectModel(signed: Uint8Array, hash: Uint8Array): Verified<ModelDescriptor> {
-  const verified = verifyModel(signed);
+export function expectModel(signed: Uint8Array, hash: Uint8Array): Verified<AnyModelDescriptor> {
+  const verified = verifyAnyModel(signed);
   if (!equalBytes(verified.hash, hash)) {
     throw new MozaikError('MODEL_UNKNOWN', `asked for ${toHex(hash)}, got another model`);
   }

@@ -3,21 +3,22 @@
  * the list of jobs is read, so that a notification that was missed is made up for.
  */
 import { MozaikError, TOPICS, toHex, type ErrorCode } from '@mozaik/protocol';
-import { connect, type MqttClient } from 'mqtt';
 import { jobNotice } from './answers.ts';
 import type { Api } from './api.ts';
 import { parseJson } from './http.ts';
-import { fetchResults, type BeatResult, type JobResult } from './results.ts';
+import { fetchResults, type BeatResult, type JobResult, type ReplyOpener } from './results.ts';
 import type { SeenJobs } from './seen-jobs.ts';
+import { TopicWatch } from './topic-watch.ts';
 import type { User } from './user.ts';
-
-const RECONNECT_MS = 5_000;
-const CONNECT_TIMEOUT_MS = 10_000;
 
 /** Failures that pass: the connection is made again, and the result fetched then. */
 const PASSING = new Set<ErrorCode>(['UNAVAILABLE', 'INTERNAL', 'RATE_LIMITED', 'AUTH_INVALID']);
 
 export type AuthenticBeat = Extract<BeatResult, { authentic: true }>;
+
+/** Whether a beat is one to be alerted of; where there is no margin, every anomaly is. */
+export const isAlert = (beat: BeatResult, alertMargin: number): beat is AuthenticBeat =>
+  beat.authentic && beat.anomaly && (beat.margin === null || beat.margin >= alertMargin);
 
 export interface WatchOptions {
   api: Api;
@@ -25,6 +26,8 @@ export interface WatchOptions {
   /** Address of the broker, such as `mqtts://mozaik.example:8883`. */
   mqttUrl: string;
   seen: SeenJobs;
+  /** Opens replies of the homomorphic path; without it their results are errors. */
+  openReply?: ReplyOpener;
   /** Called once for each result; again only when it throws, or the process ends in it. */
   onResult: (result: JobResult) => void | Promise<void>;
   /** Called for each anomalous beat of a result whose margin is at least `alertMargin`. */
@@ -39,68 +42,32 @@ export interface WatchOptions {
 /** Watches a user's jobs until it is closed. */
 export class JobWatcher {
   readonly #options: WatchOptions;
-  #client: MqttClient | undefined;
-  #timer: NodeJS.Timeout | undefined;
-  #closed = false;
+  readonly #watch: TopicWatch;
   /** Results are handled one after the other. */
   #queue: Promise<void> = Promise.resolve();
 
   constructor(options: WatchOptions) {
+    const { api, user, mqttUrl, onError, reconnectMs } = options;
     this.#options = options;
+    this.#watch = new TopicWatch({
+      ...{ api, mqttUrl, onError, topics: [TOPICS.userJobs(toHex(user.identity.id))] },
+      onConnected: async () => {
+        for (const { job, state } of await api.jobs()) if (state === 'done') this.#enqueue(job);
+      },
+      onMessage: (_topic, payload) => this.#onMessage(payload),
+      ...(reconnectMs === undefined ? {} : { reconnectMs }),
+    });
   }
 
   /** Connects. A connection that fails or ends is made again after a while. */
-  async start(): Promise<void> {
-    const { api, user, mqttUrl, onError } = this.#options;
-    let password;
-    try {
-      password = await api.session.token();
-    } catch (error) {
-      onError(error);
-      this.#startLater();
-      return;
-    }
-    if (this.#closed) return;
-    // A token lives shorter than we do, so every connection is made with a current one, by us.
-    const client = connect(mqttUrl, {
-      protocolVersion: 4,
-      username: toHex(user.identity.id),
-      password,
-      reconnectPeriod: 0,
-      connectTimeout: CONNECT_TIMEOUT_MS,
-    });
-    this.#client = client;
-    client.on('connect', () => void this.#subscribe(client));
-    client.on('message', (_topic, payload) => this.#onMessage(payload));
-    client.on('error', (cause) => {
-      onError(new MozaikError('UNAVAILABLE', 'the MQTT broker', { cause }));
-    });
-    client.once('close', () => this.#startLater());
+  start(): Promise<void> {
+    return this.#watch.start();
   }
 
   /** Stops; resolves when a result that is being handled is finished. */
   async close(): Promise<void> {
-    this.#closed = true;
-    clearTimeout(this.#timer);
-    await this.#client?.endAsync(true);
+    await this.#watch.close();
     await this.#queue;
-  }
-
-  #startLater(): void {
-    if (this.#closed) return;
-    this.#timer = setTimeout(() => void this.start(), this.#options.reconnectMs ?? RECONNECT_MS);
-  }
-
-  /** Subscribes first and lists then, so that no job is done between the two unseen. */
-  async #subscribe(client: MqttClient): Promise<void> {
-    const { api, user, onError } = this.#options;
-    try {
-      await client.subscribeAsync(TOPICS.userJobs(toHex(user.identity.id)), { qos: 1 });
-      for (const { job, state } of await api.jobs()) if (state === 'done') this.#enqueue(job);
-    } catch (error) {
-      if (!this.#closed) onError(error);
-      client.end(true);
-    }
   }
 
   #onMessage(payload: Uint8Array): void {
@@ -119,22 +86,29 @@ export class JobWatcher {
   }
 
   async #handle(job: Uint8Array): Promise<void> {
-    const { api, user, seen, onResult, onAlert, alertMargin = -Infinity } = this.#options;
-    if (this.#closed || seen.has(job)) return;
+    const {
+      api,
+      user,
+      seen,
+      onResult,
+      onAlert,
+      alertMargin = -Infinity,
+      openReply,
+    } = this.#options;
+    if (this.#watch.closed || seen.has(job)) return;
     let result;
     try {
-      result = await fetchResults(api, user, job);
+      result = await fetchResults(api, user, job, openReply);
     } catch (error) {
       if (!(error instanceof MozaikError)) throw error;
-      if (PASSING.has(error.code)) this.#client?.end(true);
+      if (PASSING.has(error.code)) this.#watch.reconnect();
       // A check that failed is final: the same answer would fail again.
       else await seen.add(job);
       throw error;
     }
     await onResult(result);
     for (const beat of result.beats) {
-      if (beat.authentic && beat.anomaly && beat.margin >= alertMargin)
-        await onAlert?.(beat, result);
+      if (isAlert(beat, alertMargin)) await onAlert?.(beat, result);
     }
     await seen.add(job);
   }

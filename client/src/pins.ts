@@ -1,5 +1,5 @@
 /**
- * Pinned parties: the descriptors to which a user is willing to seal. A pin is made or changed only
+ * Pinned parties and servers: the descriptors to which a user is willing to seal. A pin is made or changed only
  * when the user asks for it; what a backend answers never replaces one.
  */
 import {
@@ -7,9 +7,12 @@ import {
   fromHex,
   ID_BYTES,
   MozaikError,
+  isParty,
   toHex,
-  verifyParty,
+  verifyDescriptor,
+  type Descriptor,
   type PartyDescriptor,
+  type ServerDescriptor,
   type Verified,
 } from '@mozaik/protocol';
 import type { Api } from './api.ts';
@@ -24,7 +27,7 @@ export interface PinStorage {
 }
 
 /** A pinned descriptor; its `hash` is what a consent names. */
-export type Pin = Verified<PartyDescriptor>;
+export type Pin = Verified<Descriptor>;
 
 export class Pins {
   readonly #storage: PinStorage;
@@ -43,6 +46,26 @@ export class Pins {
     return pin;
   }
 
+  /**
+   * The pin of one of three parties.
+   * @throws MozaikError as {@link Pins.get}; PARTY_NOT_PINNED also when it is a server
+   */
+  async party(id: Uint8Array): Promise<Verified<PartyDescriptor>> {
+    const { value, ...rest } = await this.get(id);
+    if (isParty(value)) return { value, ...rest };
+    throw new MozaikError('PARTY_NOT_PINNED', `${toHex(id)} is pinned as a server`);
+  }
+
+  /**
+   * The pin of a server for homomorphic ciphertexts.
+   * @throws MozaikError as {@link Pins.get}; PARTY_NOT_PINNED also when it is a party
+   */
+  async server(id: Uint8Array): Promise<Verified<ServerDescriptor>> {
+    const { value, ...rest } = await this.get(id);
+    if (!isParty(value)) return { value, ...rest };
+    throw new MozaikError('PARTY_NOT_PINNED', `${toHex(id)} is pinned as a party`);
+  }
+
   async list(): Promise<Pin[]> {
     const parties = await this.#storage.parties();
     return Promise.all(parties.map((party) => this.get(fromHex(party, ID_BYTES))));
@@ -56,7 +79,7 @@ export class Pins {
    *   ENCODING_INVALID, SIGNATURE_INVALID
    */
   async pin(signed: Uint8Array): Promise<Pin> {
-    const given = verifyParty(signed);
+    const given = verifyDescriptor(signed);
     const held = await this.#find(given.value.party);
     if (held === undefined) {
       await this.#storage.create(toHex(given.value.party), signed);
@@ -74,7 +97,7 @@ export class Pins {
    */
   async pinOnFirstUse(api: Api, party: Uint8Array): Promise<Pin> {
     const signed = await api.party(party);
-    const given = verifyParty(signed);
+    const given = verifyDescriptor(signed);
     if (!equalBytes(given.value.party, party)) {
       throw new MozaikError('PARTY_NOT_PINNED', `asked for ${toHex(party)}, got another party`);
     }
@@ -88,7 +111,7 @@ export class Pins {
    *   issued before it
    */
   async change(signed: Uint8Array, from: Uint8Array): Promise<Pin> {
-    const given = verifyParty(signed);
+    const given = verifyDescriptor(signed);
     const held = await this.get(given.value.party);
     if (!equalBytes(held.hash, from)) throw changed(given);
     if (given.value.issued < held.value.issued) {
@@ -102,7 +125,7 @@ export class Pins {
     const signed = await this.#storage.load(toHex(party));
     if (signed === undefined) return undefined;
     try {
-      const pin = verifyParty(signed);
+      const pin = verifyDescriptor(signed);
       if (equalBytes(pin.value.party, party)) return pin;
     } catch (cause) {
       throw new MozaikError('STATE_CORRUPT', `pin of party ${toHex(party)}`, { cause });

@@ -1,4 +1,7 @@
-/** A model provider deals a model to three parties: none of them, nor the backend, learns it. */
+/**
+ * A model provider deals a model: in shares to three parties, none of whom learns it, or whole to one
+ * server that computes on homomorphic ciphertexts and needs it in the clear. The backend learns neither.
+ */
 import {
   checkModel,
   compareBytes,
@@ -10,10 +13,14 @@ import {
   MozaikError,
   objectHash,
   PARTY_COUNT,
+  SEALED_MODEL,
+  sealModel,
   sealModelShares,
   sign,
+  type AnyModelDescriptor,
   type Identity,
   type ModelDescriptor,
+  type SealedModelDescriptor,
 } from '@mozaik/protocol';
 import type { Api } from './api.ts';
 import type { Pins } from './pins.ts';
@@ -41,22 +48,28 @@ export interface Labels {
   anomalies: number[];
 }
 
-export interface PreparedModel {
-  descriptor: ModelDescriptor;
+export interface PreparedModel<T extends AnyModelDescriptor = ModelDescriptor> {
+  descriptor: T;
   /** The hash that a consent names. */
   hash: Uint8Array;
-  /** Encoded `modelSubmission`: the signed descriptor and the sealed shares. */
+  /** Encoded `modelSubmission`: the signed descriptor and what is sealed. */
   submission: Uint8Array;
 }
 
+interface Words<T> {
+  widths: number[];
+  weights: T[];
+  biases: T[];
+}
+
 /**
- * All weights, layer by layer, then all biases, as 32-bit little-endian words.
+ * All weights, layer by layer, then all biases, as 32-bit little-endian words: integers or floats.
  * @throws RangeError when an array does not have the length that the widths give
  */
-export function modelWords(model: ClearModel): Uint8Array {
+export function modelWords(model: Words<Int32Array> | Words<Float32Array>): Uint8Array {
   const { widths, weights, biases } = model;
   const layers = widths.length - 1;
-  const fits = (arrays: Int32Array[], length: (layer: number) => number) =>
+  const fits = (arrays: (Int32Array | Float32Array)[], length: (layer: number) => number) =>
     arrays.length === layers && arrays.every((array, layer) => array.length === length(layer));
   if (
     !fits(weights, (layer) => widths[layer] * widths[layer + 1]) ||
@@ -70,7 +83,8 @@ export function modelWords(model: ClearModel): Uint8Array {
   let at = 0;
   for (const array of words) {
     for (const word of array) {
-      view.setInt32(at, word, true);
+      if (array instanceof Float32Array) view.setFloat32(at, word, true);
+      else view.setInt32(at, word, true);
       at += WORD_BYTES;
     }
   }
@@ -109,7 +123,7 @@ export async function prepareModel(
 ): Promise<PreparedModel> {
   if (parties.length !== PARTY_COUNT) throw new RangeError('a model is dealt to three parties');
   const ids = [...parties].sort(compareBytes);
-  const pinned = await Promise.all(ids.map((id) => pins.get(id)));
+  const pinned = await Promise.all(ids.map((id) => pins.party(id)));
   const words = modelWords(model);
   if (words.length > MODEL_SHARE_MAX_BYTES) throw new RangeError('the model is too large');
   const shares = shareWords(words);
@@ -139,7 +153,50 @@ export async function prepareModel(
   return { descriptor, hash: objectHash(MODEL, descriptor), submission };
 }
 
-/** Prepares a model and hands it in. Returns the hash that consents name. */
+/** A network for the homomorphic path, in the clear. */
+export interface SquareModel {
+  name: string;
+  /** Width of each layer, input first. */
+  widths: number[];
+  /** Per layer: row-major [outputs][inputs]. Inputs are bytes of a window as fractions of 256. */
+  weights: Float32Array[];
+  /** Per layer: [outputs]. */
+  biases: Float32Array[];
+}
+
+/**
+ * Commits to a model, seals it to a pinned server and signs the descriptor. Nothing is sent.
+ * @throws as {@link prepareModel}
+ */
+export async function prepareSquareModel(
+  provider: Identity,
+  pins: Pins,
+  model: SquareModel,
+  { classes, anomalies }: Labels,
+  server: Uint8Array,
+): Promise<PreparedModel<SealedModelDescriptor>> {
+  const { value } = await pins.server(server);
+  const parameters = modelWords(model);
+  if (parameters.length > MODEL_SHARE_MAX_BYTES) throw new RangeError('the model is too large');
+  const { commitment, sealed } = sealModel(parameters, { id: server, sealKey: value.sealKey });
+  parameters.fill(0);
+  const { name, widths } = model;
+  const descriptor: SealedModelDescriptor = {
+    ...{ v: 1, provider: provider.id, name, widths, activation: 'square', classes, anomalies },
+    parties: [server],
+    commitments: [commitment],
+  };
+  checkModel(descriptor);
+  const submission = encodeCanonical(
+    modelSubmission(
+      { v: 1, descriptor: sign(SEALED_MODEL, descriptor, provider), shares: [sealed] },
+      'model submission',
+    ),
+  );
+  return { descriptor, hash: objectHash(SEALED_MODEL, descriptor), submission };
+}
+
+/** Prepares a model for three parties and hands it in. Returns the hash that consents name. */
 export async function dealModel(
   api: Api,
   pins: Pins,
@@ -147,10 +204,26 @@ export async function dealModel(
   labels: Labels,
   parties: Uint8Array[],
 ): Promise<Uint8Array> {
-  const prepared = await prepareModel(api.session.identity, pins, model, labels, parties);
-  const accepted = await api.submitModel(prepared.submission);
-  if (!equalBytes(accepted, prepared.hash)) {
+  return submit(api, await prepareModel(api.session.identity, pins, model, labels, parties));
+}
+
+/** Prepares a model for one server and hands it in. Returns the hash that consents name. */
+export async function dealSquareModel(
+  api: Api,
+  pins: Pins,
+  model: SquareModel,
+  labels: Labels,
+  server: Uint8Array,
+): Promise<Uint8Array> {
+  return submit(api, await prepareSquareModel(api.session.identity, pins, model, labels, server));
+}
+
+async function submit(
+  api: Api,
+  { submission, hash }: PreparedModel<AnyModelDescriptor>,
+): Promise<Uint8Array> {
+  if (!equalBytes(await api.submitModel(submission), hash)) {
     throw new MozaikError('ENCODING_INVALID', 'the backend confirmed another model');
   }
-  return prepared.hash;
+  return hash;
 }

@@ -112,7 +112,7 @@ describe('dealing a model', () => {
     });
     const bytes = 4 * expected.length;
     const opened = f.parties.map(({ sealKeys }, i) =>
-      openModelShare(sealKeys, verified.value, i, bytes, shares[i]),
+      openModelShare(sealKeys, prepared.descriptor, i, bytes, shares[i]),
     );
     expect(sums(opened.map(({ first }) => first.expose()))).toStrictEqual(expected);
     opened.forEach(({ second }, i) => {

@@ -209,8 +209,8 @@ export async function openWorld(options: WorldOptions = {}) {
   parties.sort((x, y) => Buffer.compare(x.party.id, y.party.id));
   const pins = memoryPins();
   for (const member of parties) {
-    const { value } = await pins.pin(member.party.descriptor);
-    member.config.port = value.port;
+    await pins.pin(member.party.descriptor);
+    member.config.port = (await pins.party(member.party.id)).value.port;
   }
   const ids = parties.map(({ party }) => party.id);
 

@@ -8,7 +8,7 @@ function beatRow({ board, sequence, time, label, result }: DemoBeat): string {
   const verdict = result?.authentic
     ? [
         result.className.padEnd(24),
-        result.margin.toFixed(3).padStart(9),
+        (result.margin?.toFixed(3) ?? '').padStart(9),
         result.anomaly ? '!' : ' ',
       ]
     : ['not authentic'.padEnd(24), ''.padStart(9), '?'];

@@ -1,5 +1,5 @@
 /** Results as people and programs read them: with the name of the device and the time of each beat. */
-import { openSample, type Api, type BeatResult, type Device, type JobResult } from '@mozaik/client';
+import { isAlert, openSample, type Api, type Device, type JobResult } from '@mozaik/client';
 import { equalBytes, SAMPLES_PAGE_MAX, toHex } from '@mozaik/protocol';
 
 /** One heartbeat of a result. */
@@ -19,10 +19,6 @@ export interface BeatRow {
   /** An anomaly whose margin is large enough. */
   alert: boolean;
 }
-
-/** Whether a beat is one to be alerted of. */
-export const isAlert = (beat: BeatResult, alertMargin: number): boolean =>
-  beat.authentic && beat.anomaly && beat.margin >= alertMargin;
 
 /** The time of each of some samples, ascending by sequence number, as their authentic headers say. */
 async function timesOf(

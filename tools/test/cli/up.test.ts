@@ -3,11 +3,12 @@ import { createServer, type AddressInfo } from 'node:net';
 import path from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
+import { isAlert } from '@mozaik/client';
 import { checkPorts, stackAddresses } from '../../src/up/addresses.ts';
 import { endlessWindows } from '../../src/up/boards.ts';
 import { ConsentKeeper, RENEW_BEFORE_MS, RETRY_MS, WINDOW_MS } from '../../src/up/consents.ts';
 import { lockFolder } from '../../src/up/lock.ts';
-import { formatRow, isAlert } from '../../src/up/results.ts';
+import { formatRow } from '../../src/up/results.ts';
 import { stackSettings } from '../../src/stack/settings.ts';
 import { temporaryFolder } from './support.ts';
 

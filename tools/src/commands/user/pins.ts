@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { pinFile, type Pin } from '@mozaik/client';
-import { toHex } from '@mozaik/protocol';
+import { isParty, toHex } from '@mozaik/protocol';
 import type { Command } from 'commander';
 import {
   agentOptions,
@@ -66,16 +66,24 @@ function pinCommand(user: Command): void {
   });
 }
 
+/** A server of homomorphic ciphertexts has no address: nobody connects to it. */
 const describe = ({ value, hash: descriptor }: Pin) => ({
   party: toHex(value.party),
+  role: isParty(value) ? 'party' : 'server',
   name: value.name,
-  host: value.host,
-  port: value.port,
+  host: isParty(value) ? value.host : null,
+  port: isParty(value) ? value.port : null,
   descriptor: toHex(descriptor),
-  tlsFingerprint: toHex(value.tlsFingerprint),
+  tlsFingerprint: isParty(value) ? toHex(value.tlsFingerprint) : null,
 });
 
 function linesOf(pin: Pin): string[] {
-  const { party, name, host, port, descriptor, tlsFingerprint } = describe(pin);
-  return fields({ party, name, address: `${host}:${port}`, descriptor, 'TLS key': tlsFingerprint });
+  const { party, role, name, host, port, descriptor, tlsFingerprint } = describe(pin);
+  return fields({
+    [role]: party,
+    name,
+    ...(tlsFingerprint === null ? {} : { address: `${host}:${port}` }),
+    descriptor,
+    ...(tlsFingerprint === null ? {} : { 'TLS key': tlsFingerprint }),
+  });
 }
