@@ -70,7 +70,7 @@ export class HomomorphicAgent {
     const { api, mqttUrl, onError, reconnectMs } = options;
     this.#options = options;
     this.#watch = new TopicWatch({
-      ...{ api, mqttUrl, onError },
+      ...{ session: api.session, mqttUrl, onError },
       topics: [TOPICS.userPending(toHex(api.session.identity.id))],
       onConnected: async () => {
         for (const { consent, state } of await api.consents()) {

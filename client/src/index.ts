@@ -7,3 +7,4 @@ export * from './notifications.ts';
 export * from './pin-folder.ts';
 export * from './private-file.ts';
 export * from './seen-jobs.ts';
+export * from './topic-watch.ts';

@@ -50,7 +50,12 @@ export class JobWatcher {
     const { api, user, mqttUrl, onError, reconnectMs } = options;
     this.#options = options;
     this.#watch = new TopicWatch({
-      ...{ api, mqttUrl, onError, topics: [TOPICS.userJobs(toHex(user.identity.id))] },
+      ...{
+        session: api.session,
+        mqttUrl,
+        onError,
+        topics: [TOPICS.userJobs(toHex(user.identity.id))],
+      },
       onConnected: async () => {
         for (const { job, state } of await api.jobs()) if (state === 'done') this.#enqueue(job);
       },

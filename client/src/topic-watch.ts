@@ -1,16 +1,17 @@
 /**
- * Messages on a user's topics (Node). A connection that fails or ends is made again after a while;
+ * Messages on one's own topics (Node). A connection that fails or ends is made again after a while;
  * what was missed meanwhile is made up for by whoever listens, after each connect.
  */
 import { MozaikError, toHex } from '@mozaik/protocol';
 import { connect, type MqttClient } from 'mqtt';
-import type { Api } from './api.ts';
+import type { Session } from './http.ts';
 
 const RECONNECT_MS = 5_000;
 const CONNECT_TIMEOUT_MS = 10_000;
 
 export interface TopicWatchOptions {
-  api: Api;
+  /** Whose topics; its token is the password. */
+  session: Session;
   /** Address of the broker, such as `mqtts://mozaik.example:8883`. */
   mqttUrl: string;
   topics: string[];
@@ -37,10 +38,10 @@ export class TopicWatch {
   }
 
   async start(): Promise<void> {
-    const { api, mqttUrl, onMessage, onError } = this.#options;
+    const { session, mqttUrl, onMessage, onError } = this.#options;
     let password;
     try {
-      password = await api.session.token();
+      password = await session.token();
     } catch (error) {
       onError(error);
       this.#startLater();
@@ -50,7 +51,7 @@ export class TopicWatch {
     // A token lives shorter than we do, so every connection is made with a current one, by us.
     const client = connect(mqttUrl, {
       protocolVersion: 4,
-      username: toHex(api.session.identity.id),
+      username: toHex(session.identity.id),
       password,
       reconnectPeriod: 0,
       connectTimeout: CONNECT_TIMEOUT_MS,

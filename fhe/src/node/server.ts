@@ -1,0 +1,187 @@
+/**
+ * The server node: hears of jobs over MQTT, checks each by itself, computes on ciphertexts that it
+ * cannot read and delivers a reply that only the user can open.
+ */
+import { TopicWatch } from '@mozaik/client';
+import { MozaikError, REVOCATION, toHex, TOPICS, verify, type ErrorCode } from '@mozaik/protocol';
+import { Evaluator, type EvaluatorOptions } from '../evaluator.ts';
+import { Backend } from './backend.ts';
+import { serverDescriptor } from './descriptor.ts';
+import { EvaluationKeyCache } from './keys.ts';
+import { Models } from './models.ts';
+import { runJob, type JobReport, type RunningJob, type Workplace } from './run.ts';
+import { loadServerKeys, Revocations } from './state.ts';
+
+export interface ServerConfig {
+  /** Folder of the server's keys. */
+  dataDir: string;
+  /** For people. */
+  name: string;
+  backendUrl: string;
+  mqttUrl: string;
+  /** Name of the backend that logins are made for. */
+  audience: string;
+  /** Threads that compute, and how long one job may take, ms. */
+  workers?: NonNullable<EvaluatorOptions['workers']>;
+  timeoutMs?: NonNullable<EvaluatorOptions['timeoutMs']>;
+  now?: () => number;
+  /** One line for each event worth knowing; nothing secret. */
+  log?: (event: ServerEvent) => void;
+}
+
+export interface ServerEvent extends Partial<JobReport> {
+  event: 'connected' | 'disconnected' | 'job-done' | 'job-failed' | 'revoked';
+  job?: string;
+  code?: ErrorCode;
+  detail?: string;
+}
+
+const RECONNECT_MS = 1_000;
+/** Jobs at once: bounds memory, 12 MB each, when a backend announces thousands. */
+const JOBS_MAX = 16;
+/** Announcements of jobs that were handled are remembered this long: repeats are ignored. */
+const HANDLED_MAX = 4096;
+/** How often keys are looked for whose consents have ended, ms. */
+const SWEEP_MS = 60_000;
+
+export class Server {
+  readonly #workplace: Workplace;
+  readonly #watch: TopicWatch;
+  readonly #running = new Map<string, RunningJob>();
+  readonly #handled = new Set<string>();
+  readonly #log: (event: ServerEvent) => void;
+  readonly #sweep: NodeJS.Timeout;
+
+  private constructor(config: ServerConfig, workplace: Workplace) {
+    this.#workplace = workplace;
+    this.#log = config.log ?? (() => undefined);
+    const me = toHex(this.id);
+    const { backend, evaluationKeys, now } = workplace;
+    this.#watch = new TopicWatch({
+      session: backend.session,
+      mqttUrl: config.mqttUrl,
+      // Revocations first: what was missed of them comes before the jobs that were.
+      topics: [TOPICS.partyRevocations(me), TOPICS.partyJobs(me)],
+      reconnectMs: RECONNECT_MS,
+      onConnected: async () => {
+        await backend.publishDescriptor(this.id, this.descriptor);
+        this.#log({ event: 'connected' });
+      },
+      onMessage: (topic, payload) => {
+        if (topic === TOPICS.partyJobs(me)) this.#onJob(payload);
+        else void this.#onRevocation(payload);
+      },
+      onError: (error) => this.#log({ event: 'disconnected', ...describe(error) }),
+    });
+    this.#sweep = setInterval(() => evaluationKeys.sweep(now()), SWEEP_MS);
+    this.#sweep.unref();
+  }
+
+  /** Loads or makes the server's keys and starts its workers; {@link Server.start} does the rest. */
+  static async open(config: ServerConfig): Promise<Server> {
+    const { dataDir, name, backendUrl: url, audience, workers, timeoutMs, now = Date.now } = config;
+    const keys = await loadServerKeys(dataDir);
+    const { identity, seal } = keys;
+    const backend = new Backend({ url, audience, identity });
+    const descriptor = await serverDescriptor(dataDir, keys, name, now);
+    const revocations = await Revocations.open(dataDir);
+    const evaluator = await Evaluator.open({
+      ...(workers === undefined ? {} : { workers }),
+      ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    });
+    return new Server(config, {
+      ...{ keys, descriptor, backend, revocations, evaluator, now },
+      models: new Models(backend, seal),
+      evaluationKeys: new EvaluationKeyCache(backend, (held) => evaluator.forget(held)),
+    });
+  }
+
+  get id(): Uint8Array {
+    return this.#workplace.keys.identity.id;
+  }
+
+  /** The signed descriptor that users pin. */
+  get descriptor(): Uint8Array {
+    return this.#workplace.descriptor.signed;
+  }
+
+  /** Whether evaluation keys of a user are held. */
+  holdsKeysOf(user: Uint8Array): boolean {
+    return this.#workplace.evaluationKeys.has(user);
+  }
+
+  /** Publishes the descriptor and waits for jobs. A connection that ends is made again. */
+  start(): Promise<void> {
+    return this.#watch.start();
+  }
+
+  /** Stops all jobs and closes every connection. */
+  async close(): Promise<void> {
+    clearInterval(this.#sweep);
+    const stopped = new MozaikError('UNAVAILABLE', 'the server is stopped');
+    for (const { abort } of this.#running.values()) abort.abort(stopped);
+    this.#workplace.models.forgetAll();
+    await this.#watch.close();
+    await this.#workplace.evaluator.close();
+  }
+
+  async #onRevocation(payload: Uint8Array): Promise<void> {
+    const { revocations, evaluationKeys } = this.#workplace;
+    try {
+      const { value, signer } = verify(REVOCATION, new Uint8Array(payload));
+      const remembered = revocations.add(value.consent, signer);
+      // If another consent of the user is in force, they are fetched again for its next request.
+      evaluationKeys.drop(signer);
+      for (const [job, { consent, abort }] of this.#running) {
+        if (consent && !abort.signal.aborted && revocations.has(consent.hash, consent.user)) {
+          this.#log({ event: 'revoked', job });
+          abort.abort(new MozaikError('CONSENT_REVOKED'));
+        }
+      }
+      await remembered;
+    } catch (error) {
+      this.#log({ event: 'revoked', ...describe(error) });
+    }
+  }
+
+  #onJob(payload: Uint8Array): void {
+    let job: unknown;
+    try {
+      ({ job } = JSON.parse(new TextDecoder().decode(payload)) as { job: unknown });
+    } catch {
+      return;
+    }
+    if (typeof job !== 'string' || !/^[0-9a-f]{32}$/.test(job) || this.#handled.has(job)) return;
+    this.#handled.add(job);
+    if (this.#handled.size > HANDLED_MAX) {
+      const [oldest] = this.#handled;
+      this.#handled.delete(oldest);
+    }
+    void this.#handle(job);
+  }
+
+  async #handle(job: string): Promise<void> {
+    const running: RunningJob = { abort: new AbortController() };
+    try {
+      if (this.#running.size >= JOBS_MAX) throw new MozaikError('UNAVAILABLE', 'too many jobs');
+      this.#running.set(job, running);
+      this.#log({ event: 'job-done', job, ...(await runJob(this.#workplace, job, running)) });
+    } catch (error) {
+      const known = describe(error);
+      this.#log({ event: 'job-failed', job, ...known });
+      if (this.#watch.closed) return;
+      // When the report does not arrive either, the backend's time limit ends the job.
+      await this.#workplace.backend.reportFailure(job, known.code).catch(() => undefined);
+    } finally {
+      this.#running.delete(job);
+    }
+  }
+}
+
+/** Code and detail of any error; what is not ours becomes INTERNAL without its text. */
+function describe(error: unknown): { code: ErrorCode; detail?: string } {
+  if (!(error instanceof MozaikError)) return { code: 'INTERNAL' };
+  return error.detail === undefined
+    ? { code: error.code }
+    : { code: error.code, detail: error.detail };
+}
