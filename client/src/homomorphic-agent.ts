@@ -13,6 +13,7 @@ import {
   TOPICS,
   verifyConsent,
   type Consent,
+  type EncryptedRequest,
   type ErrorCode,
   type Schema,
   type Verified,
@@ -51,7 +52,7 @@ export interface AgentOptions {
   /** The user's devices, read each time: they are added while this runs. */
   devices: () => Promise<Device[]>;
   /** Called for each request that was accepted. */
-  onRequest?: (sent: { job: Uint8Array; samples: number; bytes: number }) => void;
+  onRequest?: (sent: { job: Uint8Array; request: EncryptedRequest; frame: Uint8Array }) => void;
   /** A consent that cannot be served now, or a connection that failed. The agent goes on. */
   onError: (error: unknown) => void;
   reconnectMs?: number;
@@ -137,8 +138,7 @@ export class HomomorphicAgent {
       if (error instanceof MozaikError && error.code === 'CONFLICT') return;
       throw error;
     }
-    const { request, frame } = prepared;
-    onRequest?.({ job, samples: request.sequences.length, bytes: frame.length });
+    onRequest?.({ job, request: prepared.request, frame: prepared.frame });
   }
 
   async #consent(hash: Uint8Array): Promise<Verified<Consent> | 'other'> {

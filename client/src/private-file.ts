@@ -9,7 +9,7 @@ const OWNER_ONLY_FOLDER = 0o700;
 /** Permission bits of group and others. */
 const OTHERS = 0o077;
 /** Largest file that is read, bytes: a wrong path must not fill memory. */
-const MAX_BYTES = 32 << 20;
+const MAX_BYTES = 16 << 20;
 /** Windows has access lists in place of mode bits. */
 const HAS_MODES = process.platform !== 'win32';
 

@@ -18,7 +18,7 @@ import { sign, verify, type ObjectType, type Verified } from './signed.ts';
 /** Most heartbeats in one request: the slots of a ciphertext in the batch layout. */
 export const REQUEST_MAX_BEATS = 2048;
 /** Largest evaluation keys of a user, bytes. */
-export const EVALUATION_KEYS_MAX_BYTES = 24 << 20;
+export const EVALUATION_KEYS_MAX_BYTES = 12 << 20;
 /** Largest ciphertexts of a request, bytes: less than 5 KB for each heartbeat of a full batch. */
 export const REQUEST_MAX_BYTES = 12 << 20;
 /** Largest ciphertexts of a reply, bytes. */

@@ -12,7 +12,7 @@ import {
 } from '@mozaik/protocol';
 import type { Backend } from './backend.ts';
 
-/** Users whose keys are held at once: bounds memory, 17 MB each. */
+/** Users whose keys are held at once: bounds memory, 10 MB each. */
 const USERS_MAX = 8;
 
 interface Held {

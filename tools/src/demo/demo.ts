@@ -4,11 +4,10 @@
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import path from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { giveConsent, JobWatcher, SeenJobs, type BeatResult, type Device } from '@mozaik/client';
+import { JobWatcher, SeenJobs, type BeatResult, type Device } from '@mozaik/client';
 import { runSensor } from '@mozaik/firmware/node';
-import { classify } from '@mozaik/mpc';
 import {
   decodeSample,
   jobHash,
@@ -19,10 +18,13 @@ import {
   type Adversary,
 } from '@mozaik/protocol';
 import { AAMI_CLASSES, beatsFromRecord, beatsFromSynthesiser, type Beat } from '../ecg/index.ts';
-import { deviceToken, openBoards, openHousehold, type Household } from '../stack/household.ts';
-import { startStack, type StackEvent } from '../stack/stack.ts';
+import { deviceToken, openBoards, type Person } from '../stack/household.ts';
+import { startStack, type ComputePath, type StackEvent } from '../stack/stack.ts';
+import { openPath, type DemoPath, type Twin } from './paths.ts';
 
 export interface DemoOptions {
+  /** Who computes. */
+  path: ComputePath;
   beats: number;
   boards: number;
   /** Beats per second that each board replays. */
@@ -32,7 +34,7 @@ export interface DemoOptions {
   /** Seed of the synthesiser. */
   seed: number;
   modelFile?: string;
-  /** What the protocol must withstand. */
+  /** What a protocol among three parties must withstand. */
   adversary: Adversary;
   onProgress: (text: string) => void;
 }
@@ -47,22 +49,28 @@ export interface DemoBeat {
   latencyMs?: number;
   result?: BeatResult;
   /** What the plaintext twin says. */
-  twin: { classIndex: number; margin: number };
+  twin: Twin;
 }
 
 export interface DemoReport {
+  path: ComputePath;
   beats: DemoBeat[];
-  /** Largest number of rounds of a job. */
+  /** Largest number of rounds of a job; 0 for a server. */
   rounds: number;
   jobs: number;
-  /** Sum over all jobs of the party that sent most. */
+  /** Sum over all jobs of the party that sent most; for a server its replies. */
   megabytesPerParty: number;
+  /** What the user's agent sent: requests, and evaluation keys once. 0 on the joint path. */
+  agentMegabytes: { requests: number; keys: number };
   secondsTotal: number;
-  adversary: Adversary;
+  /** Null on the homomorphic path. */
+  adversary: Adversary | null;
   /** One heartbeat as the broker has it. */
   envelope: Uint8Array;
   /** What one party ended up with for the same heartbeat. */
-  share: { party: string; class: Uint8Array; margin: Uint8Array };
+  share?: { party: string; class: Uint8Array; margin: Uint8Array };
+  /** Some of the last request as the server has it. */
+  ciphertext?: Uint8Array;
 }
 
 const STREAM = 0;
@@ -76,7 +84,7 @@ const POLL_MS = 20;
 
 /** Runs the demonstration in a fresh temporary folder. @throws MozaikError when a step fails */
 export async function runDemo(options: DemoOptions): Promise<DemoReport> {
-  const dataDir = await mkdtemp(path.join(tmpdir(), 'mozaik-demo-'));
+  const dataDir = await mkdtemp(join(tmpdir(), 'mozaik-demo-'));
   try {
     return await runIn(dataDir, options);
   } finally {
@@ -85,27 +93,34 @@ export async function runDemo(options: DemoOptions): Promise<DemoReport> {
 }
 
 async function runIn(dataDir: string, options: DemoOptions): Promise<DemoReport> {
-  const { onProgress, boards, modelFile } = options;
+  const { onProgress, boards, adversary, path: computePath } = options;
   const started = performance.now();
   const sources = await beatSources(options);
   const trouble = new Trouble();
-  onProgress('starting the broker with its store, and three parties');
+  const who = computePath === 'fhe' ? 'a server' : 'three parties';
+  onProgress(`starting the broker with its store, and ${who}`);
   const stack = await startStack({
     dataDir,
+    path: computePath,
     onEvent: (event) => watchStack(event, onProgress, trouble),
     jobs: { microBatchDelayMs: MICRO_BATCH_MS },
   });
+  let opened: DemoPath | undefined;
   try {
-    const household = await openHousehold(stack, dataDir, modelFile);
-    onProgress(`the user pins three parties; the provider dealt model ${household.model.name}`);
-    const devices = await openBoards(household.userDir, boards);
+    const path = (opened = await openPath(computePath, stack, {
+      ...options,
+      dataDir,
+      onError: (error) => trouble.report(error),
+    }));
+    onProgress(path.introduction);
+    const { api, user, userDir } = path.person;
+    const devices = await openBoards(userDir, boards);
     const collected = new Map<string, DemoBeat & { published: number }>();
     const jobs = new Set<string>();
     const watcher = new JobWatcher({
-      api: household.api,
-      user: household.user,
-      mqttUrl: stack.mqttUrl,
-      seen: await SeenJobs.open(path.join(household.userDir, 'seen.json')),
+      ...{ api, user, mqttUrl: stack.mqttUrl },
+      ...(path.openReply && { openReply: path.openReply }),
+      seen: await SeenJobs.open(join(userDir, 'seen.json')),
       onResult: ({ job, device, beats }) => {
         jobs.add(toHex(job));
         for (const result of beats) {
@@ -123,7 +138,7 @@ async function runIn(dataDir: string, options: DemoOptions): Promise<DemoReport>
     try {
       await Promise.all(
         devices.map((device, n) =>
-          replay(stack.mqttUrl, dataDir, household, device, sources[n], options, collected),
+          replay(stack.mqttUrl, dataDir, path, device, sources[n], options, collected),
         ),
       );
       onProgress('all heartbeats are published and stored');
@@ -131,15 +146,20 @@ async function runIn(dataDir: string, options: DemoOptions): Promise<DemoReport>
     } finally {
       await watcher.close();
     }
-    const statistics = await jobStatistics(household, jobs);
+    const { requests, keys, ciphertext } = path.sent;
     return {
+      path: computePath,
       beats: [...collected.values()],
-      ...statistics,
+      ...(await jobStatistics(path.person, jobs)),
+      agentMegabytes: { requests: requests / 1e6, keys: keys / 1e6 },
       secondsTotal: (performance.now() - started) / 1000,
-      adversary: options.adversary,
-      ...(await views(household, devices[0], jobs)),
+      envelope: await storedEnvelope(path.person, devices[0]),
+      ...(computePath === 'fhe'
+        ? { adversary: null, ciphertext }
+        : { adversary, share: await shareOf(path.person, devices[0], jobs) }),
     };
   } finally {
+    await opened?.close();
     await stack.stop();
   }
 }
@@ -165,6 +185,9 @@ function watchStack(event: StackEvent, onProgress: (text: string) => void, troub
   if (event.kind === 'party' && event.event.event === 'job-failed') {
     onProgress(`party ${event.index + 1}: a job failed with ${event.event.code}`);
   }
+  if (event.kind === 'server' && event.event.event === 'job-failed') {
+    onProgress(`server: a job failed with ${event.event.code}`);
+  }
 }
 
 async function beatSources({ recording, beats, boards, seed }: DemoOptions): Promise<Beat[][]> {
@@ -180,32 +203,25 @@ async function beatSources({ recording, beats, boards, seed }: DemoOptions): Pro
 async function replay(
   mqttUrl: string,
   dataDir: string,
-  { api, user, pins, parties, model, modelHash }: Household,
+  { person: { api, user }, consent, twin }: DemoPath,
   device: Device,
   beats: Beat[],
-  { rate, adversary, onProgress }: DemoOptions,
+  { rate, onProgress }: DemoOptions,
   collected: Map<string, DemoBeat & { published: number }>,
 ): Promise<void> {
   if (beats.length === 0) return;
   const password = await deviceToken(api, device);
   // The replay runs faster than the recording and keeps its times: it ends about now.
   const start = Date.now() - beats[beats.length - 1].timeMs;
-  await giveConsent(api, user, device, pins, {
-    mode: 'streaming',
-    stream: STREAM,
-    from: start,
-    to: Date.now() + HOUR_MS,
-    parties,
-    model: modelHash,
-    adversary,
-  });
+  const to = Date.now() + HOUR_MS;
+  await consent(device, { mode: 'streaming', stream: STREAM, from: start, to });
   onProgress(`the user consents to the analysis of ${device.name}`);
   const broker = new URL(mqttUrl);
   const board = runSensor({
     masterKey: device.masterKey.expose(),
     userId: user.identity.id,
     stream: STREAM,
-    ledgerFolder: path.join(dataDir, 'boards', toHex(device.id)),
+    ledgerFolder: join(dataDir, 'boards', toHex(device.id)),
     host: broker.hostname,
     port: Number(broker.port),
     username: toHex(device.id),
@@ -218,15 +234,13 @@ async function replay(
       const published = performance.now();
       const sequence = board.sensor.beat(window, time);
       if (sequence < 0) throw new MozaikError('UNAVAILABLE', `the queue of ${device.name} is full`);
-      const twin = classify(model, window);
-      const scale = 2 ** (8 + model.fractionBits);
       collected.set(beatKey(device.id, sequence), {
         board: device.name,
         sequence,
         time,
         label,
         published,
-        twin: { classIndex: twin.class, margin: twin.margin / scale },
+        twin: twin(window),
       });
       await sleep(1000 / rate);
     }
@@ -250,7 +264,7 @@ async function allResults(beats: Map<string, DemoBeat>, trouble: Trouble): Promi
   }
 }
 
-async function jobStatistics({ api }: Household, jobs: Set<string>) {
+async function jobStatistics({ api }: Person, jobs: Set<string>) {
   const sent = [0, 0, 0];
   let rounds = 0;
   for (const job of jobs) {
@@ -263,11 +277,16 @@ async function jobStatistics({ api }: Household, jobs: Set<string>) {
   return { rounds, jobs: jobs.size, megabytesPerParty: Math.max(...sent) / 1e6 };
 }
 
-/** One heartbeat as the broker has it, and as one party had its result. */
-async function views({ api, user }: Household, device: Device, jobs: Set<string>) {
+/** The first heartbeat of a device as the broker has it. */
+async function storedEnvelope({ api }: Person, device: Device): Promise<Uint8Array> {
   const { samples } = await api.samples({ device: device.id, stream: STREAM, from: 0, limit: 1 });
-  const { envelope } = samples[0];
-  const { sequence } = decodeSample(envelope);
+  return samples[0].envelope;
+}
+
+/** What one party had of the result of the same heartbeat. */
+async function shareOf(person: Person, device: Device, jobs: Set<string>) {
+  const { api, user } = person;
+  const { sequence } = decodeSample(await storedEnvelope(person, device));
   for (const id of jobs) {
     const job = await api.jobRequest(Buffer.from(id, 'hex'));
     const { value: consent, hash } = verifyConsent(await api.consent(job.consent));
@@ -278,25 +297,23 @@ async function views({ api, user }: Household, device: Device, jobs: Set<string>
     const expected = { consent: hash, job: jobHash(job), party, index: 0 };
     const { classFirst, marginFirst } = openResult(user.resultKeys, expected, sealed);
     return {
-      envelope,
-      share: {
-        party: toHex(party),
-        class: classFirst.slice(2 * at, 2 * at + 2),
-        margin: marginFirst.slice(3 * at, 3 * at + 3),
-      },
+      party: toHex(party),
+      class: classFirst.slice(2 * at, 2 * at + 2),
+      margin: marginFirst.slice(3 * at, 3 * at + 3),
     };
   }
   throw new MozaikError('NOT_FOUND', 'the first heartbeat is in no job');
 }
 
-/** Whether the joint computation gave what the plaintext twin gives. */
+/** Whether the computation gave what the plaintext twin gives: on the homomorphic path, the class. */
 const agrees = ({ result, twin }: DemoBeat): boolean =>
   result?.authentic === true &&
   result.classIndex === twin.classIndex &&
   result.margin === twin.margin;
 
 /** The one line of JSON that a program reads. */
-export function demoSummary({ beats, rounds, megabytesPerParty, adversary }: DemoReport) {
+export function demoSummary(report: DemoReport) {
+  const { path, beats, rounds, megabytesPerParty, agentMegabytes, adversary } = report;
   const authentic = beats.flatMap(({ result }) => (result?.authentic ? [result] : []));
   const right = beats.filter(
     ({ result, label }) => result?.authentic && AAMI_CLASSES[result.classIndex] === label,
@@ -315,5 +332,22 @@ export function demoSummary({ beats, rounds, megabytesPerParty, adversary }: Dem
     rounds,
     megabytesPerParty,
     adversary,
+    path,
+    agentMegabytes,
   };
+}
+
+/**
+ * Fraction of heartbeats that both paths gave the same class, of those that either has. Their models
+ * are different ones, so it need not be 1.
+ */
+export function classAgreement(first: DemoReport, second: DemoReport): number {
+  const name = ({ board, sequence }: DemoBeat) => `${board}/${sequence}`;
+  const classOf = ({ result }: DemoBeat) => (result?.authentic ? result.classIndex : undefined);
+  const others = new Map(second.beats.map((beat) => [name(beat), classOf(beat)]));
+  const equal = first.beats.filter((beat) => {
+    const own = classOf(beat);
+    return own !== undefined && others.get(name(beat)) === own;
+  });
+  return equal.length / Math.max(first.beats.length, second.beats.length);
 }

@@ -12,6 +12,9 @@ import {
   createProviderFile,
   createUserFile,
   dealModel,
+  dealSquareModel,
+  Keyring,
+  keysInFolder,
   loadDevices,
   loadProvider,
   loadUser,
@@ -24,20 +27,29 @@ import {
   type User,
 } from '@mozaik/client';
 import type { FixedModel } from '@mozaik/mpc';
-import { fromHex, HASH_BYTES, toHex } from '@mozaik/protocol';
+import * as homomorphicScheme from '@mozaik/fhe/client';
+import { fromHex, HASH_BYTES, MozaikError, toHex } from '@mozaik/protocol';
 import { AAMI_CLASSES, CLASS_NAMES, isAnomaly } from '../ecg/index.ts';
 import { readModelFile } from '../model/index.ts';
+import type { FloatModel } from '../model/network.ts';
 import type { Stack } from './stack.ts';
 
+const MODELS = path.resolve(import.meta.dirname, '../../models');
 /** The model that ships with the project. */
-export const SHIPPED_MODEL = path.resolve(import.meta.dirname, '../../models/mlp-187-64-32-5.json');
+export const SHIPPED_MODEL = path.join(MODELS, 'mlp-187-64-32-5.json');
+/** The one for the homomorphic path: with squares between its layers. */
+export const SHIPPED_SQUARE_MODEL = path.join(MODELS, 'square-187-64-5.json');
 
-export interface Household {
+/** A user at work with a backend. */
+export interface Person {
   user: User;
   /** Folder of the user's keys, pins and devices. */
   userDir: string;
   api: Api;
   pins: Pins;
+}
+
+export interface Household extends Person {
   /** Ids of the three pinned parties. */
   parties: Uint8Array[];
   /** The model in the clear, for comparison: no component of the stack holds it. */
@@ -46,12 +58,20 @@ export interface Household {
   modelHash: Uint8Array;
 }
 
-/** @throws MozaikError when a file is damaged, or the backend refuses something */
-export async function openHousehold(
-  stack: Stack,
-  dataDir: string,
-  modelFile = SHIPPED_MODEL,
-): Promise<Household> {
+/** A user on the homomorphic path: with a pinned server, a model sealed to it, and keys of their own. */
+export interface HomomorphicHousehold extends Person {
+  /** Id of the pinned server. */
+  server: Uint8Array;
+  /** The model in the clear, for comparison. */
+  name: string;
+  float: FloatModel;
+  /** The commitment that consents name. */
+  modelHash: Uint8Array;
+  keyring: Keyring;
+}
+
+/** The user of a stack, made at its first start. */
+async function openPerson(stack: Stack, dataDir: string): Promise<Person> {
   const userDir = path.join(dataDir, 'user');
   const user = await loadOrCreate(
     path.join(userDir, 'user.json'),
@@ -59,18 +79,50 @@ export async function openHousehold(
     loadUser,
     createUserFile,
   );
-  const api = new Api({
-    url: stack.httpUrl,
-    audience: stack.audience,
-    identity: user.identity,
-    role: 'user',
-  });
-  const pins = pinsInFolder(userDir);
+  const { httpUrl: url, audience } = stack;
+  const api = new Api({ url, audience, identity: user.identity, role: 'user' });
+  return { user, userDir, api, pins: pinsInFolder(userDir) };
+}
+
+/** @throws MozaikError when a file is damaged, or the backend refuses something */
+export async function openHousehold(
+  stack: Stack,
+  dataDir: string,
+  modelFile = SHIPPED_MODEL,
+): Promise<Household> {
+  const person = await openPerson(stack, dataDir);
+  const { pins } = person;
   const parties: Uint8Array[] = [];
   for (const file of stack.descriptorFiles) parties.push((await pinFile(pins, file)).value.party);
   const { model } = await readModelFile(modelFile);
-  const modelHash = await dealOnce(stack, path.join(dataDir, 'provider'), model, pins, parties);
-  return { user, userDir, api, pins, parties, model, modelHash };
+  const deal = (api: Api) => dealModel(api, pins, model, MODEL_LABELS, parties);
+  const modelHash = await dealOnce(stack, path.join(dataDir, 'provider'), model, deal);
+  return { ...person, parties, model, modelHash };
+}
+
+/** As {@link openHousehold}, for a stack with a server of homomorphic ciphertexts. */
+export async function openHomomorphicHousehold(
+  stack: Stack,
+  dataDir: string,
+  modelFile = SHIPPED_SQUARE_MODEL,
+): Promise<HomomorphicHousehold> {
+  const person = await openPerson(stack, dataDir);
+  const { pins, user, userDir } = person;
+  const server = (await pinFile(pins, stack.serverDescriptorFile)).value.party;
+  const { name, float } = await readSquareModel(modelFile);
+  const deal = (api: Api) => dealSquareModel(api, pins, { name, ...float }, MODEL_LABELS, server);
+  const modelHash = await dealOnce(stack, path.join(dataDir, 'provider'), float, deal);
+  const keyring = new Keyring(keysInFolder(userDir), homomorphicScheme, user.identity);
+  return { ...person, server, name, float, modelHash, keyring };
+}
+
+/** A model for the homomorphic path. @throws MozaikError INPUT_FILE when it is for the other */
+export async function readSquareModel(file: string): Promise<{ name: string; float: FloatModel }> {
+  const { model, float } = await readModelFile(file);
+  if (float.activation !== 'square') {
+    throw new MozaikError('INPUT_FILE', `${file} has no squares between its layers`);
+  }
+  return { name: model.name, float };
 }
 
 /** The user's devices "board 1" to "board `count`", made where missing. */
@@ -104,13 +156,12 @@ async function loadOrCreate<T>(
   return existsSync(file) ? load(folder) : create(folder);
 }
 
-/** Deals the model to the parties, unless the same model was dealt to them before. */
+/** Deals a model, unless the same model was dealt before. */
 async function dealOnce(
   stack: Stack,
   folder: string,
-  model: FixedModel,
-  pins: Pins,
-  parties: Uint8Array[],
+  model: { weights: (Int32Array | Float32Array)[]; biases: (Int32Array | Float32Array)[] },
+  deal: (api: Api) => Promise<Uint8Array>,
 ): Promise<Uint8Array> {
   const identity = await loadOrCreate(
     path.join(folder, 'provider.json'),
@@ -123,8 +174,8 @@ async function dealOnce(
   const record = path.join(folder, `dealt-${content.digest('hex').slice(0, 32)}`);
   if (existsSync(record)) return fromHex((await readFile(record, 'utf8')).trim(), HASH_BYTES);
 
-  const api = new Api({ url: stack.httpUrl, audience: stack.audience, identity, role: 'provider' });
-  const hash = await dealModel(api, pins, model, MODEL_LABELS, parties);
+  const { httpUrl: url, audience } = stack;
+  const hash = await deal(new Api({ url, audience, identity, role: 'provider' }));
   await writeFile(`${record}.new`, `${toHex(hash)}\n`);
   await rename(`${record}.new`, record);
   return hash;

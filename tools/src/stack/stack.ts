@@ -1,6 +1,10 @@
-/** The local stack: one backend and three parties, each a process of its own on this machine. */
+/**
+ * The local stack: one backend, and three parties or one server of homomorphic ciphertexts, each a
+ * process of its own on this machine.
+ */
 import path from 'node:path';
 import type { BackendOptions } from '@mozaik/backend';
+import type { ServerConfig, ServerEvent } from '@mozaik/fhe/node';
 import type { PartyConfig, PartyEvent } from '@mozaik/mpc';
 import { startService, type Service } from './service.ts';
 import { stackSettings } from './settings.ts';
@@ -9,6 +13,7 @@ import { stackSettings } from './settings.ts';
 export type StackEvent =
   | { kind: 'ready'; name: string }
   | { kind: 'party'; index: number; event: PartyEvent }
+  | { kind: 'server'; event: ServerEvent }
   | { kind: 'ended'; name: string; reason: string };
 
 export interface StackOptions {
@@ -17,27 +22,37 @@ export interface StackOptions {
   onEvent?: (event: StackEvent) => void;
   /** Settings of the backend's jobs. */
   jobs?: NonNullable<BackendOptions['jobs']>;
+  /** Who computes: three parties, which is the default, or one server. */
+  path?: ComputePath;
 }
+
+/** Joint computation on shares, or homomorphic encryption on one server. */
+export type ComputePath = 'joint' | 'fhe';
 
 export interface Stack {
   audience: string;
   httpUrl: string;
   mqttUrl: string;
   backend: Service;
+  /** None on the homomorphic path, which has a server. */
   parties: Service[];
-  /** Files with the parties' signed descriptors, for users to pin. */
+  server: Service | undefined;
+  /** Files with the parties' signed descriptors, and the server's, for users to pin. */
   descriptorFiles: string[];
-  /** Starts the backend, or a party by its index, again; it must have ended. */
-  restart(which: 'backend' | number): Promise<void>;
+  serverDescriptorFile: string;
+  /** Starts the backend, the server, or a party by its index, again; it must have ended. */
+  restart(which: 'backend' | 'server' | number): Promise<void>;
   stop(): Promise<void>;
 }
 
 const BACKEND_ENTRY = import.meta.resolve('@mozaik/backend').replace(/index\.ts$/, 'main.ts');
 const PARTY_ENTRY = import.meta.resolve('@mozaik/mpc').replace(/index\.ts$/, 'node/main.ts');
+const SERVER_ENTRY = import.meta.resolve('@mozaik/fhe/node').replace(/index\.ts$/, 'main.ts');
 const HOST = '127.0.0.1';
 
 /** @throws MozaikError UNAVAILABLE when a process does not come up */
-export async function startStack({ dataDir, onEvent, jobs }: StackOptions): Promise<Stack> {
+export async function startStack(options: StackOptions): Promise<Stack> {
+  const { dataDir, onEvent, jobs, path: computePath = 'joint' } = options;
   const { audience, httpPort, mqttPort, partyPorts } = await stackSettings(dataDir);
   const emit = onEvent ?? (() => undefined);
   const httpUrl = `http://${HOST}:${httpPort}`;
@@ -92,11 +107,36 @@ export async function startStack({ dataDir, onEvent, jobs }: StackOptions): Prom
     return service;
   };
 
+  const serverDir = path.join(dataDir, 'server');
+  const startServer = async (signal?: AbortSignal) => {
+    const name = 'server';
+    const config: ServerConfig = {
+      dataDir: serverDir,
+      name,
+      backendUrl: httpUrl,
+      mqttUrl,
+      audience,
+    };
+    const service = await startService({
+      name,
+      entry: SERVER_ENTRY,
+      env: { MOZAIK_FHE: JSON.stringify(config) },
+      // Only then can it be told of jobs.
+      isReady: ({ event }) => event === 'connected',
+      onLine: (event) => emit({ kind: 'server', event: event as unknown as ServerEvent }),
+      onExit: onExit(name),
+      ...(signal && { signal }),
+    });
+    emit({ kind: 'ready', name });
+    return service;
+  };
+
   // When one cannot start, the others are not waited for.
   const giveUp = new AbortController();
   let failure: Error | undefined;
   const starting = [startBackend(giveUp.signal)];
-  starting.push(...partyPorts.map((_, index) => startParty(index, giveUp.signal)));
+  if (computePath === 'fhe') starting.push(startServer(giveUp.signal));
+  else starting.push(...partyPorts.map((_, index) => startParty(index, giveUp.signal)));
   for (const service of starting) {
     service.catch((reason: Error) => {
       failure ??= reason;
@@ -111,20 +151,25 @@ export async function startStack({ dataDir, onEvent, jobs }: StackOptions): Prom
     await Promise.all(started.map((service) => service.stop()));
     throw failure;
   }
-  const [backend, ...parties] = started;
+  const [backend, ...others] = started;
   const stack: Stack = {
     audience,
     httpUrl,
     mqttUrl,
     backend,
-    parties,
+    parties: computePath === 'fhe' ? [] : others,
+    server: computePath === 'fhe' ? others[0] : undefined,
+    serverDescriptorFile: path.join(serverDir, 'descriptor.cbor'),
     descriptorFiles: partyPorts.map((_, index) => path.join(partyDir(index), 'descriptor.cbor')),
     async restart(which) {
       if (which === 'backend') stack.backend = await startBackend();
+      else if (which === 'server') stack.server = await startServer();
       else stack.parties[which] = await startParty(which);
     },
     async stop() {
-      await Promise.all(stack.parties.map((party) => party.stop()));
+      const { server } = stack;
+      const computing = server ? [...stack.parties, server] : stack.parties;
+      await Promise.all(computing.map((service) => service.stop()));
       await stack.backend.stop();
     },
   };
