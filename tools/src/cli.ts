@@ -5,6 +5,7 @@ import { backendCommand } from './commands/backend.ts';
 import { benchCommand } from './commands/bench.ts';
 import { demoCommand } from './commands/demo.ts';
 import { deviceCommand } from './commands/device.ts';
+import { fheCommand } from './commands/fhe.ts';
 import { flashCommand } from './commands/flash.ts';
 import { gatewayCommand } from './commands/gateway.ts';
 import { modelCommand } from './commands/model.ts';
@@ -31,6 +32,7 @@ export function createProgram(): Command {
   gatewayCommand(program);
   userCommand(program);
   partyCommand(program);
+  fheCommand(program);
   modelCommand(program);
   backendCommand(program);
   benchCommand(program);

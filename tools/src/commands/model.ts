@@ -1,6 +1,13 @@
 import { existsSync } from 'node:fs';
-import path from 'node:path';
-import { createProviderFile, dealModel, loadProvider, pinFile, pinsInFolder } from '@mozaik/client';
+import { join } from 'node:path';
+import {
+  createProviderFile,
+  dealModel,
+  dealSquareModel,
+  loadProvider,
+  pinFile,
+  pinsInFolder,
+} from '@mozaik/client';
 import { PARTY_COUNT, toHex } from '@mozaik/protocol';
 import { Option, type Command } from 'commander';
 import { AAMI_CLASSES, CLASS_NAMES } from '../ecg/index.ts';
@@ -132,26 +139,36 @@ function dealCommand(model: Command): void {
   const command = model
     .command('deal')
     .argument('<file>', 'model file')
-    .description('share a model among three parties, so that none of them learns it')
+    .description(
+      'share a model among three parties, so that none of them learns it; one with squares is sealed to a server',
+    )
     .option('--descriptor <file...>', 'pin these signed descriptors of parties first', collect)
     .option(
       '--parties <id...>',
-      'ids of the parties (default: the three that are pinned)',
+      'ids of the parties or the server (default: those that are pinned)',
       partyIds,
     );
   agentOptions(command, 'provider').action(async (file: string, options: DealOptions) => {
-    const { model } = await readModelFile(file);
+    const { model, float } = await readModelFile(file);
+    // On shares there is ReLU between layers, on homomorphic ciphertexts there are squares.
+    const path = float.activation === 'square' ? 'fhe' : 'joint';
     const dir = await agentDir(options, 'provider');
-    const isNew = !existsSync(path.join(dir, 'provider.json'));
+    const isNew = !existsSync(join(dir, 'provider.json'));
     const provider = isNew ? await createProviderFile(dir) : await loadProvider(dir);
     if (isNew) note(`made the keys of a new provider in ${dir}`);
     const pins = pinsInFolder(dir);
     for (const descriptor of options.descriptor ?? []) await pinFile(pins, descriptor);
-    const parties = await chooseParties(pins, options.parties);
+    const parties = await chooseParties(pins, path, options.parties);
     const api = await openApi(options, provider, 'provider');
-    const dealt = toHex(await dealModel(api, pins, model, MODEL_LABELS, parties));
-    print(options.json, { model: dealt, name: model.name, provider: toHex(provider.id) }, [
-      `${model.name} is dealt to ${counted(PARTY_COUNT, 'party', 'parties')} as ${dealt}`,
+    const { name } = model;
+    const dealt = toHex(
+      path === 'fhe'
+        ? await dealSquareModel(api, pins, { name, ...float }, MODEL_LABELS, parties[0])
+        : await dealModel(api, pins, model, MODEL_LABELS, parties),
+    );
+    const whom = path === 'fhe' ? 'a server' : counted(PARTY_COUNT, 'party', 'parties');
+    print(options.json, { model: dealt, name, provider: toHex(provider.id) }, [
+      `${name} is dealt to ${whom} as ${dealt}`,
     ]);
   });
 }

@@ -7,11 +7,13 @@ import {
   fromHex,
   HASH_BYTES,
   ID_BYTES,
+  isParty,
   PARTY_COUNT,
   toHex,
   type Identity,
 } from '@mozaik/protocol';
 import { InvalidArgumentError, Option, type Command } from 'commander';
+import type { ComputePath } from '../stack/stack.ts';
 import { stackAddresses } from '../up/addresses.ts';
 
 /** Folder of the local stack that `mozaik up` keeps its state in. */
@@ -186,14 +188,31 @@ export async function connectUser(options: AgentOptions): Promise<Agent & { api:
   return { ...agent, api: await openApi(options, agent.user.identity, 'user') };
 }
 
-/** The parties that were given, or the three that are pinned. */
-export async function chooseParties(pins: Pins, given?: Uint8Array[]): Promise<Uint8Array[]> {
-  const chosen = given ?? (await pins.list()).map(({ value }) => value.party);
-  if (chosen.length !== PARTY_COUNT) {
+/** Who computes under a consent or with a model: three parties, or one server. */
+export const COMPUTE_PATHS: readonly ComputePath[] = ['joint', 'fhe'];
+
+/** `--path`: joint or homomorphic computation. */
+export const pathOption = (): Option =>
+  new Option('--path <path>', 'joint computation by three parties, or homomorphic by one server')
+    .choices(COMPUTE_PATHS)
+    .default('joint');
+
+/** Those that were given, or those that are pinned: three parties, or one server. */
+export async function chooseParties(
+  pins: Pins,
+  path: ComputePath,
+  given?: Uint8Array[],
+): Promise<Uint8Array[]> {
+  const [count, what] = path === 'joint' ? [PARTY_COUNT, 'parties'] : [1, 'servers'];
+  const pinned = (await pins.list()).map(({ value }) => value);
+  const chosen =
+    given ??
+    pinned.filter((value) => isParty(value) === (path === 'joint')).map(({ party }) => party);
+  if (chosen.length !== count) {
     throw usageError(
       given === undefined
-        ? `${chosen.length} parties are pinned: name ${PARTY_COUNT} with --parties`
-        : `--parties takes ${PARTY_COUNT} ids`,
+        ? `${chosen.length} ${what} are pinned: name ${count} with --parties`
+        : `--parties takes ${count} ${count === 1 ? 'id' : 'ids'}`,
     );
   }
   const repeated = chosen.find((id, i) =>

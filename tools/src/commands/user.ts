@@ -3,6 +3,7 @@ import { toHex } from '@mozaik/protocol';
 import type { Command } from 'commander';
 import { folderOptions, jsonOption, openUser, type AgentOptions } from './options.ts';
 import { fields, print } from './output.ts';
+import { agentCommands } from './user/agent.ts';
 import { consentCommands } from './user/consent.ts';
 import { deviceCommands } from './user/device.ts';
 import { modelsCommand } from './user/models.ts';
@@ -23,6 +24,7 @@ export function userCommand(program: Command): void {
   jobsCommand(user);
   resultsCommand(user);
   samplesCommand(user);
+  agentCommands(user);
 }
 
 function createCommand(user: Command): void {

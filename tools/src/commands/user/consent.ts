@@ -9,11 +9,13 @@ import {
   hash,
   isoTime,
   partyIds,
+  pathOption,
   usageError,
   wholeNumber,
   type AgentOptions,
 } from '../options.ts';
 import { isoText, print, table } from '../output.ts';
+import type { ComputePath } from '../../stack/stack.ts';
 import { findDevice } from './device.ts';
 
 const DAY_MS = 86_400_000;
@@ -28,6 +30,7 @@ interface GiveOptions extends AgentOptions {
   to?: number;
   expires?: number;
   adversary: Adversary;
+  path: ComputePath;
 }
 
 export function consentCommands(user: Command): void {
@@ -40,14 +43,15 @@ export function consentCommands(user: Command): void {
 function giveCommand(group: Command): void {
   const command = group
     .command('give')
-    .description('allow three pinned parties to classify heartbeats of a device')
+    .description('allow three pinned parties, or one server, to classify heartbeats of a device')
     .requiredOption('--device <device>', 'name or id of the device')
     .requiredOption('--model <hash>', 'the model, see "mozaik user models"', hash)
     .option(
       '--parties <id...>',
-      'ids of the parties (default: the three that are pinned)',
+      'ids of the parties or the server (default: those that are pinned)',
       partyIds,
     )
+    .addOption(pathOption())
     .option('--stream <n>', 'stream of the device', wholeNumber(0), 0)
     .option('--once', 'one analysis of what is stored (default: of heartbeats as they come)')
     .option(
@@ -70,7 +74,7 @@ function giveCommand(group: Command): void {
     const { api, user, pins, dir } = await connectUser(options);
     const { model, stream, once, expires, adversary, json } = options;
     const device = findDevice(await loadDevices(dir), options.device);
-    const parties = await chooseParties(pins, options.parties);
+    const parties = await chooseParties(pins, options.path, options.parties);
     const { from, to } = windowOf(options, Date.now());
     const consent = await giveConsent(api, user, device, pins, {
       mode: once ? 'once' : 'streaming',
@@ -104,6 +108,7 @@ interface ConsentEntry {
   from: string;
   to: string;
   model: string;
+  protocol: string;
 }
 
 /** The consents with what is in them, which the user has signed. */
@@ -124,6 +129,7 @@ async function consentEntries(api: Api): Promise<ConsentEntry[]> {
       from: isoText(value.from),
       to: isoText(value.to),
       model: toHex(value.model),
+      protocol: value.protocol,
     });
   }
   return entries;

@@ -11,6 +11,7 @@ import { MozaikError, toHex } from '@mozaik/protocol';
 import type { Command } from 'commander';
 import { aborted, untilInterrupted } from '../../up/interrupt.ts';
 import { beatRows, formatRow, ROW_HEADING, type BeatRow } from '../../up/results.ts';
+import { folderOpener } from './agent.ts';
 import {
   agentOptions,
   brokerOf,
@@ -95,9 +96,10 @@ async function newestDone(api: Api, { consent, last }: ResultOptions): Promise<U
 async function showResults(options: ResultOptions): Promise<void> {
   const { api, user, dir } = await connectUser(options);
   const devices = await loadDevices(dir);
+  const openReply = folderOpener(dir, user.identity);
   const rows: BeatRow[] = [];
   for (const job of await newestDone(api, options)) {
-    const result = await fetchResults(api, user, job);
+    const result = await fetchResults(api, user, job, openReply);
     rows.push(...(await beatRows(api, devices, result, options.alertMargin)));
   }
   rows.sort((x, y) => (x.time ?? '').localeCompare(y.time ?? ''));
@@ -127,6 +129,7 @@ async function follow(options: ResultOptions): Promise<void> {
     user,
     mqttUrl,
     seen: await SeenJobs.open(path.join(dir, FOLLOWED_FILE)),
+    openReply: folderOpener(dir, user.identity),
     onResult: show,
     onError: (error) => {
       if (signal.aborted) return;
