@@ -45,7 +45,8 @@ export class EvaluationKeyCache {
   async get(user: Uint8Array, hash: Uint8Array, until: number): Promise<Uint8Array> {
     const name = toHex(user);
     // Two jobs of a user fetch them once.
-    await this.#fetching.get(name)?.catch(() => undefined);
+    const coming = this.#fetching.get(name);
+    if (coming) await coming.catch(() => undefined);
     const held = this.#held.get(name);
     if (held && equalBytes(held.hash, hash)) {
       held.until = Math.max(held.until, until);

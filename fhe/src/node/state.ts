@@ -78,6 +78,7 @@ export class Revocations {
   }
 
   static async open(folder: string): Promise<Revocations> {
+    await privateFolder(folder);
     const file = path.join(folder, REVOCATIONS_FILE);
     const lines = new TextDecoder().decode(await readPrivate(file)).split('\n');
     // A line cut short by a crash was never acted upon; the backend sends it again.
