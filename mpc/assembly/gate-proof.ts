@@ -8,8 +8,11 @@ const BLOCK_BYTES: usize = PLANES * 16;
 /** Products of Karatsuba's multiplication of 64 bits: 3^6. */
 const LEAVES: usize = 729;
 const LEAF_BYTES: usize = LEAVES * 16;
-/** Vectors of a cache line, which are gathered together. */
-const TILE: usize = 4;
+/** The log of gates has 2^7 slices, and so 3^7 sums. */
+const SLICES: usize = 128;
+const SUMS: usize = 2187;
+/** A cache line of each slice is read at a time. */
+const TILE_BYTES: usize = 64;
 
 function timesX(v: u64): u64 {
   return (v << 1) ^ (<u64>((<i64>v) >> 63) & 0x1b);
@@ -28,33 +31,36 @@ function multiply(x: u64, y: u64): u64 {
   return product;
 }
 
-/** Multiples of the element at `c`: eight tables of 256 words, one for each byte of the other factor. */
-export function multiplierTable(c: usize, table: usize): void {
+/**
+ * Multiples of one element, the factor: eight tables of 256 words, one for each byte of what is multiplied.
+ * They lie below the module's data (`memoryBase` in asconfig.json), as a constant address saves an addition
+ * for each lookup.
+ */
+const TABLES: usize = 1024;
+const TABLE_BYTES: usize = 2048;
+
+/** Makes the element at `c` the factor of what follows: sums of words, weights, and so on. */
+export function loadFactor(c: usize): void {
   let power = load<u64>(c);
-  for (let byte = 0; byte < 8; byte++) {
+  for (let table = TABLES; table < TABLES + 8 * TABLE_BYTES; table += TABLE_BYTES) {
     store<u64>(table, 0);
-    for (let bit = 0; bit < 8; bit++) {
-      const size: usize = 1 << bit;
-      for (let n: usize = 0; n < size; n++) {
-        store<u64>(table + ((size + n) << 3), load<u64>(table + (n << 3)) ^ power);
+    for (let size: usize = 8; size < TABLE_BYTES; size <<= 1) {
+      for (let n: usize = 0; n < size; n += 8) {
+        store<u64>(table + size + n, load<u64>(table + n) ^ power);
       }
       power = timesX(power);
     }
-    table += 2048;
   }
 }
 
-function times(table: usize, v: u64): u64 {
-  return (
-    load<u64>(table + (<usize>(v & 255) << 3)) ^
-    load<u64>(table + (<usize>((v >> 8) & 255) << 3), 2048) ^
-    load<u64>(table + (<usize>((v >> 16) & 255) << 3), 4096) ^
-    load<u64>(table + (<usize>((v >> 24) & 255) << 3), 6144) ^
-    load<u64>(table + (<usize>((v >> 32) & 255) << 3), 8192) ^
-    load<u64>(table + (<usize>((v >> 40) & 255) << 3), 10240) ^
-    load<u64>(table + (<usize>((v >> 48) & 255) << 3), 12288) ^
-    load<u64>(table + (<usize>(v >> 56) << 3), 14336)
-  );
+// @ts-ignore: decorators are valid here
+@inline
+function timesFactor(v: u64): u64 {
+  const first = load<u64>(<usize>(v << 3) & 0x7f8, 1024) ^ load<u64>(<usize>(v >> 5) & 0x7f8, 3072);
+  const next = load<u64>(<usize>(v >> 13) & 0x7f8, 5120) ^ load<u64>(<usize>(v >> 21) & 0x7f8, 7168);
+  const third = load<u64>(<usize>(v >> 29) & 0x7f8, 9216) ^ load<u64>(<usize>(v >> 37) & 0x7f8, 11264);
+  const last = load<u64>(<usize>(v >> 45) & 0x7f8, 13312) ^ load<u64>(<usize>(v >> 53) & 0x7f8, 15360);
+  return first ^ next ^ (third ^ last);
 }
 
 /**
@@ -103,12 +109,12 @@ export function recordGates(
   }
 }
 
-/** out[s] = the words of each of 64 slices as coefficients of a polynomial, at the table's element. */
-export function sliceSums(stream: usize, sliceBytes: usize, table: usize, out: usize): void {
-  for (let s: usize = 0; s < PLANES; s++) {
+/** out[s] = the words of each of 128 slices as coefficients of a polynomial, at the factor. */
+export function sliceSums(stream: usize, sliceBytes: usize, out: usize): void {
+  for (let s: usize = 0; s < SLICES; s++) {
     let sum: u64 = 0;
     const end = stream + sliceBytes;
-    for (; stream < end; stream += 8) sum = times(table, sum) ^ load<u64>(stream);
+    for (; stream < end; stream += 8) sum = timesFactor(sum) ^ load<u64>(stream);
     store<u64>(out + (s << 3), sum);
   }
 }
@@ -147,7 +153,7 @@ function accumulate(leaf: usize, x: v128, y: v128): void {
 }
 
 /**
- * Adds x y to the leaves of Karatsuba's multiplication, where x and y are `count` vectors, a power of 4 at
+ * Adds x y to the leaves of Karatsuba's multiplication, where x and y are `count` vectors, a power of 2 at
  * least 4: of the lower halves, of the upper ones, and of the sums of both, each in the same way.
  * `third` is a third of the leaves. `scratch` takes 2 `count` vectors.
  */
@@ -178,14 +184,67 @@ function products(count: usize, third: usize, x: usize, y: usize, leaves: usize,
   products(half, third / 3, scratch, scratch + bytes, leaves + 2 * part, scratch + 2 * bytes);
 }
 
-/** Bytes that {@link gateSums} needs: two tiles, the leaves, and what {@link products} needs. */
+// Sums of products at the 3 points of one variable, of a tile of each slice; three at a time, as none waits for
+// another.
+function threeSums(x: usize, y: usize, sums: usize): void {
+  let low = load<u64>(sums);
+  let high = load<u64>(sums, 8);
+  let both = load<u64>(sums, 16);
+  for (let end = x + TILE_BYTES; x < end; x += 16) {
+    const xLow = v128.load(x);
+    const xHigh = v128.load(x, TILE_BYTES);
+    const yLow = v128.load(y);
+    const yHigh = v128.load(y, TILE_BYTES);
+    const lowProduct = v128.and(xLow, yLow);
+    const highProduct = v128.and(xHigh, yHigh);
+    const product = v128.and(v128.xor(xLow, xHigh), v128.xor(yLow, yHigh));
+    low = timesFactor(low) ^ i64x2.extract_lane(lowProduct, 0);
+    high = timesFactor(high) ^ i64x2.extract_lane(highProduct, 0);
+    both = timesFactor(both) ^ i64x2.extract_lane(product, 0);
+    low = timesFactor(low) ^ i64x2.extract_lane(lowProduct, 1);
+    high = timesFactor(high) ^ i64x2.extract_lane(highProduct, 1);
+    both = timesFactor(both) ^ i64x2.extract_lane(product, 1);
+    y += 16;
+  }
+  store<u64>(sums, low);
+  store<u64>(sums, high, 8);
+  store<u64>(sums, both, 16);
+}
+
+// As `products`, with a tile of each of `count` slices, a power of 2, in the place of a vector.
+function tileSums(
+  count: usize,
+  third: usize,
+  x: usize,
+  y: usize,
+  sums: usize,
+  scratch: usize,
+): void {
+  if (count == 2) {
+    threeSums(x, y, sums);
+    return;
+  }
+  const half = count >> 1;
+  const bytes = half * TILE_BYTES;
+  const part = third << 3;
+  tileSums(half, third / 3, x, y, sums, scratch);
+  tileSums(half, third / 3, x + bytes, y + bytes, sums + part, scratch);
+  for (let at: usize = 0; at < bytes; at += 16) {
+    v128.store(scratch + at, v128.xor(v128.load(x + at), v128.load(x + bytes + at)));
+    v128.store(scratch + bytes + at, v128.xor(v128.load(y + at), v128.load(y + bytes + at)));
+  }
+  const rest = scratch + 2 * bytes;
+  tileSums(half, third / 3, scratch, scratch + bytes, sums + 2 * part, rest);
+}
+
+/** Bytes that {@link gateSums} needs: tiles of x and y, and what {@link tileSums} needs. */
 export function gateSumsScratch(): usize {
-  return 2 * TILE * BLOCK_BYTES + LEAF_BYTES + 2 * BLOCK_BYTES;
+  return 4 * SLICES * TILE_BYTES;
 }
 
 /**
- * Slices of x and y are values at {0, 1}^6 of polynomials that are linear in each of 6 variables. out[p] is
- * the sum of their products' words, weighted as in {@link sliceSums}, at point p of {0, 1, infinity}^6.
+ * Slices of x and y are values at {0, 1}^7 of polynomials that are linear in each of 7 variables. out[p] is
+ * the sum of their products' words, weighted as in {@link sliceSums}, at point p of {0, 1, infinity}^7.
  * `from` and `to` are offsets in a slice, multiples of 64 bytes.
  */
 export function gateSums(
@@ -196,34 +255,22 @@ export function gateSums(
   sliceBytes: usize,
   from: usize,
   to: usize,
-  table: usize,
   scratch: usize,
   out: usize,
 ): void {
-  const xs = scratch;
-  const ys = xs + TILE * BLOCK_BYTES;
-  const leaves = ys + TILE * BLOCK_BYTES;
-  const rest = leaves + LEAF_BYTES;
-  for (; from < to; from += TILE * 16) {
-    for (let slice: usize = 0; slice < PLANES; slice++) {
-      const at = slice * sliceBytes + from;
-      for (let t: usize = 0; t < TILE; t++) {
-        const place = t * BLOCK_BYTES + (slice << 4);
-        const vector = at + (t << 4);
-        v128.store(xs + place, v128.xor(v128.load(xOwn + vector), v128.load(xNext + vector)));
-        v128.store(ys + place, v128.xor(v128.load(yOwn + vector), v128.load(yNext + vector)));
+  const length = SLICES * TILE_BYTES;
+  for (; from < to; from += TILE_BYTES) {
+    let at = from;
+    for (let tile = scratch; tile < scratch + length; tile += TILE_BYTES) {
+      for (let i: usize = 0; i < TILE_BYTES; i += 16) {
+        const x = v128.xor(v128.load(xOwn + at + i), v128.load(xNext + at + i));
+        const y = v128.xor(v128.load(yOwn + at + i), v128.load(yNext + at + i));
+        v128.store(tile + i, x);
+        v128.store(tile + length + i, y);
       }
+      at += sliceBytes;
     }
-    for (let t: usize = 0; t < TILE; t++) {
-      memory.fill(leaves, 0, LEAF_BYTES);
-      products(PLANES, LEAVES / 3, xs + t * BLOCK_BYTES, ys + t * BLOCK_BYTES, leaves, rest);
-      for (let leaf: usize = 0; leaf < LEAVES; leaf++) {
-        const low = load<u64>(leaves + (leaf << 4));
-        const high = load<u64>(leaves + (leaf << 4), 8);
-        const sum = times(table, load<u64>(out + (leaf << 3))) ^ low;
-        store<u64>(out + (leaf << 3), times(table, sum) ^ high);
-      }
-    }
+    tileSums(SLICES, SUMS / 3, scratch, scratch + length, out, scratch + 2 * length);
   }
 }
 
@@ -299,13 +346,12 @@ function addProduct(
 
 /** Bytes that {@link foldSlices} and {@link foldBlocks} need. */
 export function foldScratch(): usize {
-  return COMBINATIONS_BYTES + 512;
+  return COMBINATIONS_BYTES + 1024;
 }
 
 /**
- * Blocks `from` <= n < `to` of both shares of a stream of 64 slices: sum over s of weights[s] times bit s of
- * each position. Goes downwards and multiplies the weights by the table's element after each block, if there
- * is a table.
+ * Blocks `from` <= n < `to` of both shares of a stream of 128 slices: sum over s of weights[s] times bit s of
+ * each position. Goes downwards; if `isWeighted`, multiplies the weights by the factor after each block.
  */
 export function foldSlices(
   a: usize,
@@ -314,24 +360,29 @@ export function foldSlices(
   from: i32,
   to: i32,
   weights: usize,
-  table: usize,
+  isWeighted: bool,
   scratch: usize,
   outA: usize,
   outB: usize,
 ): void {
   const rows = scratch + COMBINATIONS_BYTES;
+  const upper = PLANES * sliceBytes;
   transpose(weights, 8, rows);
+  transpose(weights + 512, 8, rows + 512);
   for (let n = to - 1; n >= from; n--) {
     const at = (<usize>n) << 4;
     const block = (<usize>n) * BLOCK_BYTES;
     memory.fill(outA + block, 0, BLOCK_BYTES);
     memory.fill(outB + block, 0, BLOCK_BYTES);
     addProduct(rows, a + at, b + at, sliceBytes, scratch, outA + block, outB + block);
-    if (table == 0) continue;
-    for (let s: usize = 0; s < PLANES; s++) {
-      store<u64>(weights + (s << 3), times(table, load<u64>(weights + (s << 3))));
+    const next = upper + at;
+    addProduct(rows + 512, a + next, b + next, sliceBytes, scratch, outA + block, outB + block);
+    if (!isWeighted) continue;
+    for (let at = weights; at < weights + 8 * SLICES; at += 8) {
+      store<u64>(at, timesFactor(load<u64>(at)));
     }
     transpose(weights, 8, rows);
+    transpose(weights + 512, 8, rows + 512);
   }
 }
 
@@ -373,19 +424,20 @@ export function foldBlocks(
 }
 
 // Sum of all lanes of a product from its leaves: lanes of the upper word weigh x^bit, those of the lower word
-// also the table's element.
-function recombine(count: usize, third: usize, leaves: usize, table: usize): u64 {
-  if (count == 1) return times(table, load<u64>(leaves)) ^ load<u64>(leaves, 8);
+// the factor times as much.
+function recombine(count: usize, third: usize, leaves: usize): u64 {
+  if (count == 1) return timesFactor(load<u64>(leaves)) ^ load<u64>(leaves, 8);
   const half = count >> 1;
   const part = third << 4;
-  const low = recombine(half, third / 3, leaves, table);
-  const high = recombine(half, third / 3, leaves + part, table);
-  const both = recombine(half, third / 3, leaves + 2 * part, table);
+  const low = recombine(half, third / 3, leaves);
+  const high = recombine(half, third / 3, leaves + part);
+  const both = recombine(half, third / 3, leaves + 2 * part);
   return low ^ timesPower(low ^ high ^ both ^ timesPower(high, <i32>half), <i32>half);
 }
 
 // The sum of the blocks that a point of {0, 1, infinity}^k selects among 2^k: both where a digit is infinity.
-function select(blocks: usize, stride: usize, point: i32, variables: i32, to: usize): void {
+// Returns where it is: at `to`, unless it is just one block.
+function select(blocks: usize, stride: usize, point: i32, variables: i32, to: usize): usize {
   let first: usize = 0;
   let both: usize = 0;
   for (let bit: usize = 1; bit < (<usize>1) << variables; bit <<= 1) {
@@ -394,13 +446,16 @@ function select(blocks: usize, stride: usize, point: i32, variables: i32, to: us
     if (digit == 1) first |= bit;
     if (digit == 2) both |= bit;
   }
-  memory.copy(to, blocks + first * stride, BLOCK_BYTES);
+  const block = blocks + first * stride;
+  if (both == 0) return block;
+  memory.copy(to, block, BLOCK_BYTES);
   for (let subset = both; subset != 0; subset = (subset - 1) & both) {
-    const block = blocks + (first | subset) * stride;
+    const other = block + subset * stride;
     for (let at: usize = 0; at < BLOCK_BYTES; at += 16) {
-      v128.store(to + at, v128.xor(v128.load(to + at), v128.load(block + at)));
+      v128.store(to + at, v128.xor(v128.load(to + at), v128.load(other + at)));
     }
   }
+  return to;
 }
 
 /** Bytes that {@link blockSum} needs. */
@@ -419,7 +474,6 @@ export function blockSum(
   count: i32,
   variables: i32,
   point: i32,
-  table: usize,
   scratch: usize,
   out: usize,
 ): void {
@@ -429,24 +483,24 @@ export function blockSum(
   const stride = (<usize>count) * BLOCK_BYTES;
   memory.fill(leaves, 0, LEAF_BYTES);
   for (let n = 0; n < count; n++) {
-    select(x, stride, point, variables, xs);
-    select(y, stride, point, variables, ys);
-    products(PLANES, LEAVES / 3, xs, ys, leaves, ys + BLOCK_BYTES);
+    const left = select(x, stride, point, variables, xs);
+    const right = select(y, stride, point, variables, ys);
+    products(PLANES, LEAVES / 3, left, right, leaves, ys + BLOCK_BYTES);
     x += BLOCK_BYTES;
     y += BLOCK_BYTES;
   }
-  store<u64>(out, recombine(PLANES, LEAVES / 3, leaves, table));
+  store<u64>(out, recombine(PLANES, LEAVES / 3, leaves));
 }
 
-/** The 128 elements of a block; multiplied by the weights of {@link gateSums} if there is a table. */
-export function elements(block: usize, table: usize, out: usize): void {
+/** The 128 elements of a block; multiplied by the lanes' weights if `isWeighted`. */
+export function elements(block: usize, isWeighted: bool, out: usize): void {
   transpose(block, 16, out);
   transpose(block + 8, 16, out + 512);
-  if (table == 0) return;
+  if (!isWeighted) return;
   for (let lane = 0; lane < 128; lane++) {
     const at = out + ((<usize>lane) << 3);
     let element = load<u64>(at);
-    if (lane < 64) element = times(table, element);
+    if (lane < 64) element = timesFactor(element);
     for (let bit = lane & 63; bit > 0; bit -= 32) element = timesPower(element, min(bit, 32));
     store<u64>(at, element);
   }
@@ -507,24 +561,22 @@ export function foldElements(values: usize, variables: i32, point: usize): void 
   }
 }
 
-/** First of `values` at {0, 1, infinity}^variables becomes the quadratic polynomial's value at `point`. */
-export function interpolate(
-  values: usize,
-  variables: i32,
-  point: usize,
-  table: usize,
-): void {
+/**
+ * First of `values` at {0, 1, infinity}^variables becomes the quadratic polynomial's value at `point`. Leaves
+ * another factor.
+ */
+export function interpolate(values: usize, variables: i32, point: usize): void {
   let count: usize = 1;
   for (let n = 0; n < variables; n++) count *= 3;
   for (let n = 0; n < variables; n++) {
     const third = count / 3;
-    multiplierTable(point + ((<usize>n) << 3), table);
+    loadFactor(point + ((<usize>n) << 3));
     for (let i: usize = 0; i < third; i++) {
       const zero = load<u64>(values + (i << 3));
       const one = load<u64>(values + ((third + i) << 3));
       const infinity = load<u64>(values + ((2 * third + i) << 3));
-      const slope = zero ^ one ^ infinity ^ times(table, infinity);
-      store<u64>(values + (i << 3), zero ^ times(table, slope));
+      const slope = zero ^ one ^ infinity ^ timesFactor(infinity);
+      store<u64>(values + (i << 3), zero ^ timesFactor(slope));
     }
     count = third;
   }

@@ -18,7 +18,7 @@ export {
   weightsAt,
   foldElements,
   interpolate,
-  multiplierTable,
+  loadFactor,
   multiplyElements,
   isProduct,
 } from './gate-proof';

@@ -7,7 +7,7 @@
 import type { Session, Shares } from './session.ts';
 
 /** The proof takes the log as so many slices. */
-export const SLICES = 64;
+export const SLICES = 128;
 /** Kernels read a cache line of each slice at a time. */
 const SLICE_MULTIPLE = 64;
 /** Slices that begin in the same sets of a first-level cache would evict each other. */

@@ -11,11 +11,11 @@
  * y_(i+1) and N = x_(i+1) y_(i+1) + a_(i+1) (see `gate-log.ts`). So all is shared by the two verifiers, and
  * the prover knows it whole.
  *
- * The log is cut into 64 slices, of which 64 gates at a time are the coefficients of a field element. For
- * weights of r^j, r a coin tossed when all is fixed, slices s in {0, 1}^6 sum up to claims P_s + N_s =
- * G(s), with G(t) the weighted sum of X(t) Y(t), and X(t), Y(t) linear in each of 6 variables. G is of
- * degree 2 in each: the prover shares its values at {0, 1, infinity}^6 between the verifiers, a coin is
- * tossed for t, and what is left is one claim, G(t), about a 64th of the positions. Positions are folded
+ * The log is cut into 128 slices, of which 64 gates at a time are the coefficients of a field element. For
+ * weights of r^j, r a coin tossed when all is fixed, slices s in {0, 1}^7 sum up to claims P_s + N_s =
+ * G(s), with G(t) the weighted sum of X(t) Y(t), and X(t), Y(t) linear in each of 7 variables. G is of
+ * degree 2 in each: the prover shares its values at {0, 1, infinity}^7 between the verifiers, a coin is
+ * tossed for t, and what is left is one claim, G(t), about a 128th of the positions. Positions are folded
  * likewise, a few variables at a time, down to one; a random one is folded in, which masks it; and the
  * verifiers see whether its x y is its claim.
  *
@@ -37,13 +37,11 @@ const ELEMENT_BYTES = 8;
 /** 128 elements in bit planes. */
 const BLOCK_BYTES = 1024;
 const VECTOR_BYTES = 16;
-/** Tables for products with one element. */
-const TABLE_BYTES = 8 * 256 * ELEMENT_BYTES;
 /** Rows of bits of a product with one element. */
 const ROWS_BYTES = 512;
 
-/** 2^6 slices. */
-const SLICE_VARIABLES = 6;
+/** 2^7 slices. */
+const SLICE_VARIABLES = 7;
 /** 2^7 elements to a block. */
 const LANE_VARIABLES = 7;
 const MASK_VARIABLES = 1;
@@ -51,8 +49,8 @@ const MASK_VARIABLES = 1;
 const MANY_BLOCKS = 256;
 const FEW_BLOCKS = 16;
 /** What a kernel does before the event loop gets its turn: some milliseconds. */
-const SUM_BYTES = 16_384;
-const FOLD_BLOCKS = 4096;
+const SUM_BYTES = 8192;
+const FOLD_BLOCKS = 2048;
 
 /** Share of x, of y and of the claim, of the position that is left. */
 const OPENING_BYTES = 3 * ELEMENT_BYTES;
@@ -120,19 +118,18 @@ export async function proveGates(
 ): Promise<GateProof> {
   const { memory, kernels } = session;
   const start = memory.mark();
-  const table = memory.allocate(TABLE_BYTES);
   const prover = new Prover(session, opened);
   const base = memory.allocate(ELEMENT_BYTES);
   memory.bytes(base, ELEMENT_BYTES).set(coin.subarray(0, ELEMENT_BYTES));
-  kernels.multiplierTable(base, table);
+  kernels.loadFactor(base);
 
-  const sums = await gateSums(session, log, table);
+  const sums = await gateSums(session, log);
   const slices = {
     next: memory.allocate(SLICES * ELEMENT_BYTES),
     previous: memory.allocate(SLICES * ELEMENT_BYTES),
   };
-  kernels.sliceSums(log.claims.next, log.sliceBytes, table, slices.next);
-  kernels.sliceSums(log.claims.previous, log.sliceBytes, table, slices.previous);
+  kernels.sliceSums(log.claims.next, log.sliceBytes, slices.next);
+  kernels.sliceSums(log.claims.previous, log.sliceBytes, slices.previous);
   const known = binaryPoints(SLICE_VARIABLES);
   const point = await prover.step(sums, SLICE_VARIABLES, known, (values, by) => {
     known.forEach((at, s) => copy(session, slices[by], s, values, at));
@@ -143,13 +140,15 @@ export async function proveGates(
   for (const variables of blockSteps(blocks)) {
     const parts = 2 ** variables;
     blocks = Math.ceil(blocks / parts);
-    const sums = blockSums(session, x, y, blocks, variables, table);
+    kernels.loadFactor(base);
+    const sums = blockSums(session, x, y, blocks, variables);
     const point = await prover.step(sums, variables, [0], prover.sumRule(variables));
     x = foldBlocks(session, x, blocks, variables, point);
     y = foldBlocks(session, y, blocks, variables, point);
   }
 
-  const lanes = { x: elements(session, x, table), y: elements(session, y, 0) };
+  kernels.loadFactor(base);
+  const lanes = { x: elements(session, x, true), y: elements(session, y, false) };
   const point7 = await prover.step(
     elementSums(session, lanes.x, lanes.y, LANE_VARIABLES),
     LANE_VARIABLES,
@@ -170,13 +169,11 @@ class Prover {
   readonly claims: Claims;
   readonly #session: Session;
   readonly #opened: Transcript;
-  readonly #table: number;
 
   constructor(session: Session, opened: Transcript) {
     const { memory } = session;
     this.#session = session;
     this.#opened = opened;
-    this.#table = memory.allocate(TABLE_BYTES);
     this.claims = {
       next: memory.allocate(ELEMENT_BYTES),
       previous: memory.allocate(ELEMENT_BYTES),
@@ -232,7 +229,7 @@ class Prover {
         words[2 * at + 1] = share[2 * n + 1];
       });
       complete(held, by);
-      kernels.interpolate(held, variables, point, this.#table);
+      kernels.interpolate(held, variables, point);
       copy(session, held, 0, this.claims[by], 0);
     }
     return point;
@@ -258,7 +255,7 @@ function copy({ memory }: Session, from: number, n: number, to: number, m: numbe
     .set(memory.bytes(from + n * ELEMENT_BYTES, ELEMENT_BYTES));
 }
 
-async function gateSums({ memory, kernels }: Session, log: GateLog, table: number) {
+async function gateSums({ memory, kernels }: Session, log: GateLog): Promise<number> {
   const { x, y, sliceBytes } = log;
   const sums = memory.allocateZeros(points(SLICE_VARIABLES) * ELEMENT_BYTES);
   const mark = memory.mark();
@@ -266,13 +263,13 @@ async function gateSums({ memory, kernels }: Session, log: GateLog, table: numbe
   for (let from = 0; from < sliceBytes; from += SUM_BYTES) {
     if (from > 0) await nextTurn();
     const to = Math.min(sliceBytes, from + SUM_BYTES);
-    kernels.gateSums(x.a, x.b, y.a, y.b, sliceBytes, from, to, table, scratch, sums);
+    kernels.gateSums(x.a, x.b, y.a, y.b, sliceBytes, from, to, scratch, sums);
   }
   memory.release(mark);
   return sums;
 }
 
-/** Positions at the point: a 64th of the gates, in blocks; those of x are weighted. */
+/** Positions at the point: a 128th of the gates, in blocks; those of x are weighted. */
 async function foldLog(
   session: Session,
   { x, y, sliceBytes }: GateLog,
@@ -284,15 +281,14 @@ async function foldLog(
   const folded = { x: allocateBlocks(session, blocks), y: allocateBlocks(session, blocks) };
   const mark = memory.mark();
   const weights = memory.allocate(SLICES * ELEMENT_BYTES);
-  const square = memory.allocate(TABLE_BYTES);
   const scratch = memory.allocate(kernels.foldScratch());
   // A block has two words: its weight is a power of the square.
   const squared = memory.allocate(ELEMENT_BYTES);
   kernels.multiplyElements(base, base, squared);
-  kernels.multiplierTable(squared, square);
-  for (const [from, to, table] of [
-    [x, folded.x, square],
-    [y, folded.y, 0],
+  kernels.loadFactor(squared);
+  for (const [from, to, isWeighted] of [
+    [x, folded.x, true],
+    [y, folded.y, false],
   ] as const) {
     kernels.weightsAt(point, SLICE_VARIABLES, weights);
     for (let end = blocks; end > 0; end -= FOLD_BLOCKS) {
@@ -305,7 +301,7 @@ async function foldLog(
         first,
         end,
         weights,
-        table,
+        isWeighted,
         scratch,
         to.a,
         to.b,
@@ -334,7 +330,6 @@ function blockSums(
   y: Shares,
   blocks: number,
   variables: number,
-  table: number,
 ): number {
   const { memory, kernels } = session;
   const sums = memory.allocate(points(variables) * ELEMENT_BYTES);
@@ -348,7 +343,7 @@ function blockSums(
   const scratch = memory.allocate(kernels.blockSumScratch());
   for (let point = 0; point < points(variables); point++) {
     const out = sums + point * ELEMENT_BYTES;
-    kernels.blockSum(xs, ys, blocks, variables, point, table, scratch, out);
+    kernels.blockSum(xs, ys, blocks, variables, point, scratch, out);
   }
   memory.release(mark);
   return sums;
@@ -375,11 +370,11 @@ function foldBlocks(
   return folded;
 }
 
-/** Both shares of a block's elements, those of x weighted with a table. */
-function elements(session: Session, block: Shares, table: number): Shares {
+/** Both shares of a block's elements. */
+function elements(session: Session, block: Shares, isWeighted: boolean): Shares {
   const out = session.allocate(BLOCK_BYTES);
-  session.kernels.elements(block.a, table, out.a);
-  session.kernels.elements(block.b, table, out.b);
+  session.kernels.elements(block.a, isWeighted, out.a);
+  session.kernels.elements(block.b, isWeighted, out.b);
   return out;
 }
 

@@ -21,7 +21,7 @@ export interface Kernels {
     stride: number,
     length: number,
   ): void;
-  sliceSums(stream: number, sliceBytes: number, table: number, out: number): void;
+  sliceSums(stream: number, sliceBytes: number, out: number): void;
   gateSums(
     xOwn: number,
     xNext: number,
@@ -30,7 +30,6 @@ export interface Kernels {
     sliceBytes: number,
     from: number,
     to: number,
-    table: number,
     scratch: number,
     out: number,
   ): void;
@@ -42,7 +41,7 @@ export interface Kernels {
     from: number,
     to: number,
     weights: number,
-    table: number,
+    isWeighted: boolean,
     scratch: number,
     outA: number,
     outB: number,
@@ -65,12 +64,11 @@ export interface Kernels {
     count: number,
     variables: number,
     point: number,
-    table: number,
     scratch: number,
     out: number,
   ): void;
   blockSumScratch(): number;
-  elements(block: number, table: number, out: number): void;
+  elements(block: number, isWeighted: boolean, out: number): void;
   elementProducts(
     count: number,
     third: number,
@@ -81,8 +79,8 @@ export interface Kernels {
   ): void;
   weightsAt(point: number, variables: number, weights: number): void;
   foldElements(values: number, variables: number, point: number): void;
-  interpolate(values: number, variables: number, point: number, table: number): void;
-  multiplierTable(c: number, table: number): void;
+  interpolate(values: number, variables: number, point: number): void;
+  loadFactor(c: number): void;
   multiplyElements(x: number, y: number, out: number): void;
   isProduct(a: number, b: number): number;
   universalHash(key: number, data: number, length: number, out: number): void;
