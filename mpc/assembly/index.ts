@@ -4,13 +4,24 @@ export { asconBegin, asconEnd, asconAbsorb, xorConstant } from './ascon';
 export { chacha12 } from './chacha';
 export { xorBytes, andBytes } from './bits';
 export {
-  copyXor,
-  permutation,
-  maskOperands,
-  pickUnits,
-  gateResidue,
+  recordGates,
+  sliceSums,
+  gateSums,
+  gateSumsScratch,
+  foldSlices,
+  foldBlocks,
+  foldScratch,
+  blockSum,
+  blockSumScratch,
+  elements,
+  elementProducts,
+  weightsAt,
+  foldElements,
+  interpolate,
+  loadFactor,
+  multiplyElements,
   isProduct,
-} from './gate-check';
+} from './gate-proof';
 export { planesFromWords, planesFromWords64, rowsFromMessages } from './transpose';
 export { planesFromBytes, wordsFromPlanes, negate24 } from './planes';
 export { dense } from './dense';

@@ -46,7 +46,9 @@ const CHECK_KINDS = [
   'coin comparison',
   'dense-check reshare',
   'dense-check opening',
-  'gate-check opening',
+  'gate-proof values',
+  'gate-proof coin',
+  'gate-proof opening',
   'comparison of openings',
   'comparison of residues',
 ];
@@ -55,7 +57,6 @@ const CHECKED_GATES = 'mask preparation gates';
 const KINDS = [
   'session seed',
   CHECKED_GATES,
-  'triple product',
   ...VALUE_KINDS,
   ...CHECK_KINDS,
   'tag opening',

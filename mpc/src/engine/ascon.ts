@@ -294,12 +294,12 @@ function publicRows(session: Session, messages: SealedMessage[], lanes: number):
 }
 
 /** Gate i of the S-box is (not x_i) x_(i+1) on whole rows; `asconBegin` leaves its operands in the state. */
-function recordGates(log: GateLog, state: Shares, products: Shares, lanes: number): void {
+function recordGates(log: GateLog, state: Shares, zeros: Shares, lanes: number): void {
   const length = lanes * LANE_BYTES;
   for (let i = 0; i < ROWS; i++) {
     const x = row(state, i, length);
     const y = row(state, (i + 1) % ROWS, length);
-    log.record(x, y, row(products, i, length), length, true);
+    log.record(x, y, row(zeros, i, length), length, true);
   }
 }
 
@@ -309,7 +309,7 @@ async function permute(
   lanes: number,
   rounds: number,
 ): Promise<void> {
-  const { memory, kernels, zero, constantMask } = session;
+  const { memory, kernels, zero, constantMask, log } = session;
   const { a: maskA, b: maskB } = constantMask;
   const length = ROWS * LANE_BYTES * lanes;
   const mark = memory.mark();
@@ -320,8 +320,9 @@ async function permute(
     const zeroA = zero.own.take(length);
     const zeroB = zero.next.take(length);
     kernels.asconBegin(state.a, state.b, lanes, constant, maskA, maskB, zeroA, zeroB, own);
+    if (log) recordGates(log, state, { a: zeroA, b: zeroB }, lanes);
     await session.exchange('previous', own, length, received);
-    if (session.log) recordGates(session.log, state, { a: own, b: received }, lanes);
+    log?.received(received, length);
     kernels.asconEnd(state.a, state.b, lanes, maskA, maskB, own, received);
     memory.release(takeMark);
   }

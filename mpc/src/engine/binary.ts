@@ -41,7 +41,7 @@ export interface AndGate {
  * No `out` may be an input of another gate of the same call.
  */
 export async function and(session: Session, gates: AndGate[], length: number): Promise<void> {
-  const { memory, kernels, zero } = session;
+  const { memory, kernels, zero, log } = session;
   const total = gates.length * length;
   const mark = memory.mark();
   const send = memory.allocate(total);
@@ -50,13 +50,12 @@ export async function and(session: Session, gates: AndGate[], length: number): P
   const zeroB = zero.next.take(total);
   gates.forEach(({ x, y }, i) => {
     const at = i * length;
-    kernels.andBytes(x.a, x.b, y.a, y.b, zeroA + at, zeroB + at, send + at, length);
+    const zeros = { a: zeroA + at, b: zeroB + at };
+    kernels.andBytes(x.a, x.b, y.a, y.b, zeros.a, zeros.b, send + at, length);
+    log?.record(x, y, zeros, length);
   });
   await session.exchange('previous', send, total, receive);
-  gates.forEach(({ x, y }, i) => {
-    const at = i * length;
-    session.log?.record(x, y, { a: send + at, b: receive + at }, length);
-  });
+  log?.received(receive, total);
   gates.forEach(({ out }, i) => {
     memory.bytes(out.a, length).set(memory.bytes(send + i * length, length));
     memory.bytes(out.b, length).set(memory.bytes(receive + i * length, length));

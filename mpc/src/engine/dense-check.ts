@@ -110,7 +110,7 @@ export async function checkDense(
   checks: Checks,
 ): Promise<void> {
   if (records.length === 0) return;
-  const { memory, kernels, triple } = session;
+  const { memory, kernels, proof } = session;
   const mark = memory.mark();
   const layout = layoutOf(records);
   const { inputs } = layout;
@@ -121,7 +121,7 @@ export async function checkDense(
   const t = session.allocate(REPETITIONS * WORD_BYTES);
   compress(session, layout, await checks.coin(), u, v, t);
 
-  const a = { a: triple.own.fill(length), b: triple.next.fill(length) };
+  const a = { a: proof.own.fill(length), b: proof.next.fill(length) };
   const c = session.allocate(roundUp(REPETITIONS, 4) * WORD_BYTES);
   const ofRepetition = (vectors: number, r: number) =>
     memory.words(vectors + r * inputs * WORD_BYTES, inputs);

@@ -1,55 +1,90 @@
-/** The AND gates of a run, kept until they are verified: six streams of bits. */
+/**
+ * The AND gates of a run, kept until they are verified: six streams of bits. Of z = x y, which party i
+ * computes as w = x_i y_i + x_i y_(i+1) + x_(i+1) y_i + a_i + a_(i+1), with a_i known to parties i - 1 and i,
+ * it keeps its shares x_i, x_(i+1), y_i, y_(i+1); and of its neighbours' products what it can say of them:
+ * x_i y_i + a_i of the previous party's, and w + a_(i+1), w received, of the next party's.
+ */
 import type { Session, Shares } from './session.ts';
 
-/** The gates are cut into pages of so many units of 64 bits; a permutation of a page fits a cache. */
-export const PAGE_UNITS = 512;
-export const UNIT_BYTES = 8;
-export const PAGE_BYTES = PAGE_UNITS * UNIT_BYTES;
+/** The proof takes the log as so many slices. */
+export const SLICES = 128;
+/** Kernels read a cache line of each slice at a time. */
+const SLICE_MULTIPLE = 64;
+/** Slices that begin in the same sets of a first-level cache would evict each other. */
+const CONFLICT_BYTES = 1024;
+
+/** Bytes of a slice of a log of `gateBytes` bytes of gates. */
+export function sliceBytes(gateBytes: number): number {
+  const bytes = Math.max(1, Math.ceil(gateBytes / SLICES / SLICE_MULTIPLE)) * SLICE_MULTIPLE;
+  return bytes % CONFLICT_BYTES === 0 ? bytes + SLICE_MULTIPLE : bytes;
+}
 
 export class GateLog {
   readonly x: Shares;
   readonly y: Shares;
-  readonly z: Shares;
-  readonly pages: number;
+  /** What is known of the products of the previous and of the next party. */
+  readonly claims: { previous: number; next: number };
+  readonly sliceBytes: number;
   readonly #session: Session;
-  #used = 0;
+  readonly #stride: number;
+  /** Bytes of gates of which operands, and products, are recorded. */
+  #operands = 0;
+  #products = 0;
 
-  /** @param capacity bytes of each operand: of all gates that will be recorded */
+  /** @param capacity bytes of all gates that will be recorded */
   constructor(session: Session, capacity: number) {
     this.#session = session;
-    this.pages = Math.ceil(capacity / PAGE_BYTES);
-    this.x = session.allocate(this.pages * PAGE_BYTES);
-    this.y = session.allocate(this.pages * PAGE_BYTES);
-    this.z = session.allocate(this.pages * PAGE_BYTES);
+    this.sliceBytes = sliceBytes(capacity);
+    const stride = SLICES * this.sliceBytes;
+    this.#stride = stride;
+    const base = session.memory.allocate(6 * stride);
+    this.x = { a: base, b: base + stride };
+    this.y = { a: base + 2 * stride, b: base + 3 * stride };
+    this.claims = { previous: base + 4 * stride, next: base + 5 * stride };
   }
 
-  /** Records z = x y for `length` bytes, or z = (not x) y. */
-  record(x: Shares, y: Shares, z: Shares, length: number, complementX = false): void {
-    if (this.#used + length > this.pages * PAGE_BYTES)
-      throw new RangeError('more gates than declared');
+  /**
+   * Records x y, or (not x) y, for `length` bytes; {@link GateLog.received} completes it.
+   * @param zeros what masks this party's product: known to the previous, and to the next party
+   */
+  record(x: Shares, y: Shares, zeros: Shares, length: number, complementX = false): void {
+    if (this.#operands + length > this.#stride) throw new RangeError('more gates than declared');
     const { kernels, constantMask } = this.#session;
-    for (const share of ['a', 'b'] as const) {
-      const at = this.#used;
-      kernels.copyXor(x[share], this.x[share] + at, length, complementX ? constantMask[share] : 0);
-      kernels.copyXor(y[share], this.y[share] + at, length, 0);
-      kernels.copyXor(z[share], this.z[share] + at, length, 0);
-    }
-    this.#used += length;
+    kernels.recordGates(
+      x.a,
+      x.b,
+      y.a,
+      y.b,
+      zeros.a,
+      zeros.b,
+      complementX ? constantMask.a : 0,
+      complementX ? constantMask.b : 0,
+      this.x.a + this.#operands,
+      this.#stride,
+      length,
+    );
+    this.#operands += length;
   }
 
-  /** Bytes of each operand so far. */
+  /** The next party's products of the gates that were recorded last. */
+  received(products: number, length: number): void {
+    const at = this.claims.next + this.#products;
+    this.#session.kernels.xorBytes(at, products, at, length);
+    this.#products += length;
+  }
+
+  /** Bytes of gates so far. */
   get used(): number {
-    return this.#used;
+    return this.#products;
   }
 
-  /** Fills the rest of the last page with gates of zeros. */
+  /** Fills the rest with gates of zeros. */
   finish(): void {
-    const { memory } = this.#session;
-    const rest = this.pages * PAGE_BYTES - this.#used;
-    for (const stream of [this.x, this.y, this.z]) {
-      memory.bytes(stream.a + this.#used, rest).fill(0);
-      memory.bytes(stream.b + this.#used, rest).fill(0);
+    const { x, y, claims } = this;
+    for (const stream of [x.a, x.b, y.a, y.b, claims.previous, claims.next]) {
+      this.#session.memory
+        .bytes(stream + this.#operands, this.#stride - this.#operands)
+        .fill(0);
     }
-    this.#used += rest;
   }
 }

@@ -8,43 +8,82 @@ import { readFileSync } from 'node:fs';
 export interface Kernels {
   memory: WebAssembly.Memory;
   heapBase: WebAssembly.Global;
-  copyXor(from: number, to: number, length: number, mask: number): void;
-  permutation(random: number, count: number, out: number): void;
-  maskOperands(
+  recordGates(
     xOwn: number,
     xNext: number,
     yOwn: number,
     yNext: number,
-    aOwn: number,
-    aNext: number,
-    bOwn: number,
-    bNext: number,
-    order: number,
-    own: number,
-    next: number,
-    count: number,
-  ): void;
-  pickUnits(a: number, order: number, out: number, count: number): void;
-  gateResidue(
-    zOwn: number,
-    zNext: number,
-    sigma: number,
-    rho: number,
-    aOwn: number,
-    aNext: number,
-    bOwn: number,
-    bNext: number,
-    cOwn: number,
-    cNext: number,
-    order: number,
+    zeroOwn: number,
+    zeroNext: number,
     maskOwn: number,
     maskNext: number,
-    next: number,
-    third: number,
-    count: number,
+    to: number,
+    stride: number,
+    length: number,
   ): void;
+  sliceSums(stream: number, sliceBytes: number, out: number): void;
+  gateSums(
+    xOwn: number,
+    xNext: number,
+    yOwn: number,
+    yNext: number,
+    sliceBytes: number,
+    from: number,
+    to: number,
+    scratch: number,
+    out: number,
+  ): void;
+  gateSumsScratch(): number;
+  foldSlices(
+    a: number,
+    b: number,
+    sliceBytes: number,
+    from: number,
+    to: number,
+    weights: number,
+    isWeighted: boolean,
+    scratch: number,
+    outA: number,
+    outB: number,
+  ): void;
+  foldBlocks(
+    a: number,
+    b: number,
+    count: number,
+    terms: number,
+    weights: number,
+    rows: number,
+    scratch: number,
+    outA: number,
+    outB: number,
+  ): void;
+  foldScratch(): number;
+  blockSum(
+    x: number,
+    y: number,
+    count: number,
+    variables: number,
+    point: number,
+    scratch: number,
+    out: number,
+  ): void;
+  blockSumScratch(): number;
+  elements(block: number, isWeighted: boolean, out: number): void;
+  elementProducts(
+    count: number,
+    third: number,
+    x: number,
+    y: number,
+    out: number,
+    scratch: number,
+  ): void;
+  weightsAt(point: number, variables: number, weights: number): void;
+  foldElements(values: number, variables: number, point: number): void;
+  interpolate(values: number, variables: number, point: number): void;
+  loadFactor(c: number): void;
+  multiplyElements(x: number, y: number, out: number): void;
+  isProduct(a: number, b: number): number;
   universalHash(key: number, data: number, length: number, out: number): void;
-  isProduct(a: number, b: number, c: number, count: number): number;
   asconBegin(
     a: number,
     b: number,

@@ -23,7 +23,7 @@ export interface ConstantMask {
   b: number;
 }
 
-const PURPOSE = { zero: 0, pair: 1, triple: 2, compare: 3 } as const;
+const PURPOSE = { zero: 0, pair: 1, proof: 2, compare: 3 } as const;
 
 /**
  * Randomness shared with the two neighbours: generator i is known to parties i - 1 and i. `own` is
@@ -47,8 +47,8 @@ export class Session {
   readonly zero: GeneratorPair;
   /** For masks that exactly two parties know. */
   readonly pair: GeneratorPair;
-  /** For random shares of triples: share i is known to parties i - 1 and i. */
-  readonly triple: GeneratorPair;
+  /** For checks: random sharings, masks, and the parts of coins that one party learns last. */
+  readonly proof: GeneratorPair;
   /** For keys of hashes that two parties compare, and that the third must not know. */
   readonly compare: GeneratorPair;
   /** Where gates are recorded for verification; absent in the semi-honest protocol. */
@@ -64,9 +64,9 @@ export class Session {
       memory,
       zero,
       pair,
-      triple,
+      proof,
       compare,
-    }: Pick<Session, 'memory' | 'zero' | 'pair' | 'triple' | 'compare'>,
+    }: Pick<Session, 'memory' | 'zero' | 'pair' | 'proof' | 'compare'>,
   ) {
     this.channel = channel;
     this.index = channel.index;
@@ -75,7 +75,7 @@ export class Session {
     this.constantMask = { a: this.index === 0 ? -1 : 0, b: this.index === 2 ? -1 : 0 };
     this.zero = zero;
     this.pair = pair;
-    this.triple = triple;
+    this.proof = proof;
     this.compare = compare;
   }
 
@@ -98,7 +98,7 @@ export class Session {
       memory,
       zero: generators(PURPOSE.zero),
       pair: generators(PURPOSE.pair),
-      triple: generators(PURPOSE.triple),
+      proof: generators(PURPOSE.proof),
       compare: generators(PURPOSE.compare),
     });
   }

@@ -9,26 +9,12 @@ import { tossCoin, COIN_COST } from './coin.ts';
 import { reveal, revealCost, sumCosts, type Cost } from './binary.ts';
 import type { Checks } from './checks.ts';
 import { checkDense, denseCheckCost } from './dense-check.ts';
-import {
-  checkGates,
-  checkGatesCost,
-  gateTriplesCost,
-  makeGateTriples,
-  PAGES_MIN,
-} from './gate-check.ts';
-import { GateLog, PAGE_BYTES } from './gate-log.ts';
+import { GateLog } from './gate-log.ts';
+import { checkGatesCost, proveGates } from './gate-proof.ts';
 import { WORD_BYTES } from './ring.ts';
 import type { Session, Shares } from './session.ts';
 import { COMPARE_COST, Transcript } from './transcript.ts';
-import type { Triples } from './triples.ts';
 import type { DenseRecord } from './verified-dense.ts';
-
-const pagesFor = (gateBytes: number): number =>
-  Math.max(PAGES_MIN, Math.ceil(gateBytes / PAGE_BYTES));
-
-/** Before any input is there. */
-export const prepareCost = (gateBytes: number): Required<Cost> =>
-  gateTriplesCost(pagesFor(gateBytes));
 
 /** @param inputs of all dense layers together */
 export const completeCost = (gateBytes: number, inputs: number): Required<Cost> =>
@@ -37,7 +23,7 @@ export const completeCost = (gateBytes: number, inputs: number): Required<Cost> 
     COIN_COST,
     COIN_COST,
     COIN_COST,
-    checkGatesCost(pagesFor(gateBytes)),
+    checkGatesCost(gateBytes),
     COMPARE_COST,
     COMPARE_COST,
   );
@@ -45,31 +31,22 @@ export const completeCost = (gateBytes: number, inputs: number): Required<Cost> 
 export class Verification implements Checks {
   readonly #session: Session;
   readonly #log: GateLog;
-  readonly #triples: Triples[];
   readonly #layers: DenseRecord[] = [];
   readonly #opened: Transcript;
   readonly #residues: Transcript;
 
-  private constructor(session: Session, log: GateLog, triples: Triples[]) {
-    this.#session = session;
-    this.#log = log;
-    this.#triples = triples;
-    this.#opened = new Transcript(session);
-    this.#residues = new Transcript(session);
-  }
-
   /**
-   * Makes the triples and begins to record.
+   * Begins to record.
    * @param gateBytes bytes of all AND gates that will follow
    */
-  static async prepare(session: Session, gateBytes: number): Promise<Verification> {
-    const log = new GateLog(session, pagesFor(gateBytes) * PAGE_BYTES);
-    const triples = await makeGateTriples(session, log.pages);
-    const verification = new Verification(session, log, triples);
-    session.log = log;
-    session.transcript = verification.#opened;
-    session.residues = verification.#residues;
-    return verification;
+  constructor(session: Session, gateBytes: number) {
+    this.#session = session;
+    this.#log = new GateLog(session, gateBytes);
+    this.#opened = new Transcript(session);
+    this.#residues = new Transcript(session);
+    session.log = this.#log;
+    session.transcript = this.#opened;
+    session.residues = this.#residues;
   }
 
   /** Bytes of gates so far. */
@@ -108,8 +85,8 @@ export class Verification implements Checks {
   }
 
   /**
-   * Checks everything that was recorded; ends the recording. Openings are compared before residues: a
-   * wrong opening would let residues tell of what masks them.
+   * Checks everything that was recorded; ends the recording. Openings and coins are compared before a
+   * proof is opened, and residues last: a wrong one before would let these tell of what masks them.
    * @throws MozaikError PEER_CHEATED
    */
   async complete(): Promise<void> {
@@ -119,9 +96,9 @@ export class Verification implements Checks {
     session.residues = undefined;
     this.#log.finish();
     await checkDense(session, this.#layers, this);
-    const coin = await this.coin();
-    await checkGates(session, this.#log, this.#triples, coin, this.#opened, this.#residues);
+    const proof = await proveGates(session, this.#log, await this.coin(), this.#opened);
     await this.#opened.compare();
+    await proof.open();
     await this.#residues.compare();
   }
 }

@@ -15,7 +15,7 @@ import { planeWords } from './roles.ts';
 import { padRows, roundUp, WORD_BYTES } from './ring.ts';
 import type { Session, Shares } from './session.ts';
 import { prepareMasks, prepareMasksCost, type RingMask } from './to-ring.ts';
-import { completeCost, openBits, openBitsCost, prepareCost, Verification } from './verification.ts';
+import { completeCost, openBits, openBitsCost, Verification } from './verification.ts';
 import { argmaxVerified, argmaxVerifiedCost } from './verified-argmax.ts';
 import { BYTE_BITS, bytesToRingVerified, bytesToRingVerifiedCost } from './verified-bytes.ts';
 import { denseVerified, denseVerifiedCost } from './verified-dense.ts';
@@ -73,7 +73,7 @@ export function classifyVerifiedCost(
   const gates = gateBytes(architecture, lanes);
   const inputs = architecture.widths.slice(0, -1).reduce((sum, width) => sum + width, 0);
   return {
-    offline: sumCosts(prepareCost(gates), masksCost(index, architecture, lanes)),
+    offline: masksCost(index, architecture, lanes),
     online: sumCosts(
       analysisCost(index, architecture, lanes),
       completeCost(gates, inputs),
@@ -93,7 +93,7 @@ export async function prepareChunk(
   architecture: Architecture,
   lanes: number,
 ): Promise<Prepared> {
-  const verification = await Verification.prepare(session, gateBytes(architecture, lanes));
+  const verification = new Verification(session, gateBytes(architecture, lanes));
   const masks: RingMask[] = [];
   for (const { count, bits } of conversions(architecture, lanes)) {
     masks.push(await prepareMasks(session, count, bits));

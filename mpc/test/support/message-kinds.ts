@@ -10,10 +10,10 @@ const PLACES: [kind: string, ...places: string[]][] = [
   ['tag opening', 'verification.openBits'],
   ['comparison', 'transcript.compare'],
   ['coin', 'coin.tossCoin'],
-  ['gate-check opening', 'gate-check.checkGates'],
+  ['gate-proof opening', 'gate-proof.openProof'],
+  ['gate-proof step', 'gate-proof.step'],
   ['dense-check reshare', 'dense-check.checkDense', 'verified-dense.reshare32'],
   ['dense-check opening', 'dense-check.checkDense'],
-  ['triple product', 'triples.makeTriples'],
   ['mask advice', 'to-ring.prepareMasks', 'roles.holderRound'],
   ['mask preparation gates', 'to-ring.prepareMasks'],
   ['tag permutation', 'ascon.equalTags', 'ascon.permute'],
@@ -63,19 +63,21 @@ export function messageKind(): string {
   return found[0];
 }
 
-/** Kinds that are two messages each, in turn: a place alone does not tell which. */
-const IN_TURN: Record<string, string[]> = {
-  coin: ['coin commitment', 'coin reveal', 'coin comparison'],
-  comparison: ['comparison of openings', 'comparison of residues'],
+/** Kinds that come in turn from one place, so many messages of each: a place alone does not tell which. */
+const IN_TURN: Record<string, { kinds: string[]; messages: number }> = {
+  coin: { kinds: ['coin commitment', 'coin reveal', 'coin comparison'], messages: 2 },
+  comparison: { kinds: ['comparison of openings', 'comparison of residues'], messages: 2 },
+  'gate-proof step': { kinds: ['gate-proof values', 'gate-proof coin'], messages: 1 },
 };
 
 /** Tells apart by their order what comes from the same place. */
-export function refineKinds(kinds: string[]): string[] {
+export function refineKinds(sent: string[]): string[] {
   const seen = new Map<string, number>();
-  return kinds.map((kind) => {
+  return sent.map((kind) => {
     if (!(kind in IN_TURN)) return kind;
+    const { kinds, messages } = IN_TURN[kind];
     const count = seen.get(kind) ?? 0;
     seen.set(kind, count + 1);
-    return IN_TURN[kind][(count >> 1) % IN_TURN[kind].length];
+    return kinds[Math.floor(count / messages) % kinds.length];
   });
 }

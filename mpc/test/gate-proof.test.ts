@@ -3,15 +3,8 @@ import { randomBytes } from 'node:crypto';
 import type { PartyIndex } from '../src/engine/channel.ts';
 import { and } from '../src/engine/binary.ts';
 import { COIN_COST, tossCoin } from '../src/engine/coin.ts';
-import {
-  arrayCount,
-  checkGates,
-  checkGatesCost,
-  gateTriplesCost,
-  makeGateTriples,
-  PAGES_MIN,
-} from '../src/engine/gate-check.ts';
-import { GateLog, PAGE_BYTES } from '../src/engine/gate-log.ts';
+import { GateLog } from '../src/engine/gate-log.ts';
+import { checkGatesCost, proveGates } from '../src/engine/gate-proof.ts';
 import type { Session } from '../src/engine/session.ts';
 import { COMPARE_COST, Transcript } from '../src/engine/transcript.ts';
 import { attacked, HONEST, type Cheat } from './support/attack.ts';
@@ -22,18 +15,16 @@ const x = randomBytes(LENGTH);
 const y = randomBytes(LENGTH);
 const [xs, ys] = [shareBytes(x), shareBytes(y)];
 
-/** Gates, triples, check: what a party does. */
+/** Gates and their proof: what a party does. */
 async function verifiedGates(session: Session): Promise<void> {
-  const log = new GateLog(session, PAGES_MIN * PAGE_BYTES);
-  const arrays = await makeGateTriples(session, log.pages);
-  session.log = log;
+  session.log = new GateLog(session, 3 * LENGTH);
   const gate = { x: load(session, xs), y: load(session, ys), out: session.allocate(LENGTH) };
   for (let i = 0; i < 3; i++) await and(session, [gate], LENGTH);
-  log.finish();
-  const [opened, residues] = [new Transcript(session), new Transcript(session)];
-  await checkGates(session, log, arrays, await tossCoin(session.channel), opened, residues);
+  session.log.finish();
+  const opened = new Transcript(session);
+  const proof = await proveGates(session, session.log, await tossCoin(session.channel), opened);
   await opened.compare();
-  await residues.compare();
+  await proof.open();
 }
 
 const flip =
@@ -46,17 +37,10 @@ const flip =
     return outgoing.message;
   };
 
-describe('gates checked by triples', () => {
-  test('arrays are as many as the bound needs', () => {
-    expect([2, 20, 21, 2047, 2048].map(arrayCount)).toEqual([4, 4, 3, 3, 2]);
-    for (const pages of [2, 3, 20, 21, 500, 2047, 2048, 5000]) {
-      expect(Math.log2(pages * 512) * arrayCount(pages)).toBeGreaterThanOrEqual(40);
-    }
-  });
-
+describe('proofs of gates', () => {
   test('honest parties pass, at the declared cost', async () => {
     const { meters } = await threeParties(verifiedGates);
-    const costs = [gateTriplesCost(2), checkGatesCost(2), COIN_COST, COMPARE_COST, COMPARE_COST];
+    const costs = [checkGatesCost(3 * LENGTH), COIN_COST, COMPARE_COST];
     const gates = { rounds: 3, bytes: 3 * LENGTH };
     for (const { rounds, bytesSent } of meters) {
       expect({ rounds, bytes: bytesSent }).toEqual({
