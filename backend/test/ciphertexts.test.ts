@@ -505,7 +505,8 @@ describe('places for uploads', () => {
     // All but one have sent something.
     const SLOW = 17;
     uploads.forEach(({ source }, n) => n !== SLOW && source.write(frame.subarray(0, 40)));
-    await until(() => readdirSync(folder).length === UPLOADS_MAX || undefined, 'all files');
+    const isRead = ({ source }: { source: PassThrough }) => source.readableLength === 0;
+    await until(() => uploads.every(isRead) || undefined, 'what was sent is read');
     await new Promise((resolve) => setImmediate(resolve));
     const late = open('another');
     expect(await refused(uploads[SLOW].received)).toBe('UPLOAD_TOO_SLOW');

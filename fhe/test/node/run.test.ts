@@ -20,7 +20,7 @@ import type { Job } from '../../src/evaluator.ts';
 import { serverDescriptor } from '../../src/node/descriptor.ts';
 import { EvaluationKeyCache } from '../../src/node/keys.ts';
 import { Models } from '../../src/node/models.ts';
-import { runJob, type RunningJob, type Workplace } from '../../src/node/run.ts';
+import { checkConsent, runJob, type RunningJob, type Workplace } from '../../src/node/run.ts';
 import { KEYS_FILE, loadServerKeys, Revocations } from '../../src/node/state.ts';
 import {
   codeOf,
@@ -223,6 +223,14 @@ describe('a job', () => {
     expect(await codeOf(run())).toBe(code);
     expect(inferred).toEqual([]);
     expect(delivered).toEqual([]);
+  });
+
+  test('of a consent for three parties is refused for that alone', () => {
+    const own = { id: server.identity.id, descriptor: ownDescriptor.hash };
+    const others = [0xfe, 0xff].map((value) => ({ id: filled(32, value), descriptor: own.id }));
+    const consent = consentOf({ protocol: 'replicated3-malicious', parties: [own, ...others] });
+    const check = () => checkConsent(sign(CONSENT, consent, user), jobOf(consent), workplace);
+    expect(check).toThrow(/another path/);
   });
 
   test('of a revoked consent is refused, also after a restart', async () => {
