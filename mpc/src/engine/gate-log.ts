@@ -82,9 +82,7 @@ export class GateLog {
   finish(): void {
     const { x, y, claims } = this;
     for (const stream of [x.a, x.b, y.a, y.b, claims.previous, claims.next]) {
-      this.#session.memory
-        .bytes(stream + this.#operands, this.#stride - this.#operands)
-        .fill(0);
+      this.#session.memory.bytes(stream + this.#operands, this.#stride - this.#operands).fill(0);
     }
   }
 }
