@@ -155,14 +155,20 @@ export function packResidues(values: ArrayLike<number>, bits: number, out: Uint8
   let count = 0;
   let at = 0;
   for (let i = 0; i < values.length; i++) {
-    // At most 7 bits are held, so that everything fits 37 bits of a double.
-    held += values[i] * 2 ** count;
+    const value = values[i];
+    held |= value << count;
     count += bits;
-    while (count >= 8) {
-      out[at++] = held % 256;
-      held = Math.floor(held / 256);
-      count -= 8;
-    }
+    if (count < 32) continue;
+    out[at++] = held;
+    out[at++] = held >>> 8;
+    out[at++] = held >>> 16;
+    out[at++] = held >>> 24;
+    count -= 32;
+    held = value >>> (bits - count);
+  }
+  for (; count > 0; count -= 8) {
+    out[at++] = held;
+    held >>>= 8;
   }
 }
 
@@ -172,21 +178,29 @@ export function packResidues(values: ArrayLike<number>, bits: number, out: Uint8
  */
 export function unpackResidues(packed: Uint8Array, bits: number, prime: number): Uint32Array {
   const values = new Uint32Array((packed.length * 8) / bits);
-  const range = 2 ** bits;
+  const mask = 2 ** bits - 1;
   let held = 0;
   let count = 0;
   let at = 0;
   for (let i = 0; i < values.length; i++) {
-    while (count < bits) {
-      held += packed[at++] * 2 ** count;
-      count += 8;
+    let value = held;
+    if (count >= bits) {
+      held >>>= bits;
+      count -= bits;
+    } else {
+      // What is behind the end counts as zeros.
+      const word =
+        packed[at] | (packed[at + 1] << 8) | (packed[at + 2] << 16) | (packed[at + 3] << 24);
+      at += 4;
+      value |= word << count;
+      held = word >>> (bits - count);
+      count += 32 - bits;
     }
-    values[i] = held % range;
-    held = Math.floor(held / range);
-    count -= bits;
-    if (values[i] >= prime) {
+    value &= mask;
+    if (value >= prime) {
       throw new MozaikError('HOMOMORPHIC_INPUT', 'a residue is not below its prime');
     }
+    values[i] = value;
   }
   return values;
 }
