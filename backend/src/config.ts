@@ -23,10 +23,11 @@ export interface JobOptions {
   /** How long a job may take, ms, and how much longer for each of its samples. */
   timeoutMs: number;
   timeoutPerSampleMs: number;
-  /** Attempts at the same samples, the first included. */
+  /** Attempts at the same samples, the first included; a stream waits longer for a lost machine. */
   maxAttempts: number;
-  /** Wait before the second attempt, ms; doubles with each further one. */
+  /** Wait before the second attempt, ms; doubles with each further one, up to the most. */
   retryBackoffMs: number;
+  retryBackoffMaxMs: number;
   /** How often expiry and start of consents are checked, ms. */
   tickMs: number;
 }
@@ -90,6 +91,7 @@ const JOB_DEFAULTS: JobOptions = {
   timeoutPerSampleMs: 20,
   maxAttempts: 5,
   retryBackoffMs: 1000,
+  retryBackoffMaxMs: 60_000,
   tickMs: 1000,
 };
 

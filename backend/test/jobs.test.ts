@@ -199,6 +199,24 @@ describe('failures', () => {
     expect(new Set(jobsSeen.map(({ job }) => job)).size).toBe(3);
   });
 
+  test('a stream waits for a machine that is gone, whatever the attempts', async () => {
+    const jobs = { ...FAST.jobs, maxAttempts: 2, retryBackoffMaxMs: 40 };
+    const world = await startWorld({ ...FAST, jobs });
+    const hash = await giveConsent(world, consentOf({ mode: 'streaming' }));
+    await storeSamples(world, [1, 2]);
+    let job = await runningJob(world, hash);
+    for (const code of ['PEER_LOST', 'UNAVAILABLE', 'PEER_LOST', 'UNAVAILABLE']) {
+      await report(world, job.job, code);
+      job = await nextJob(world, hash, job);
+    }
+    expect(job).toMatchObject({ attempt: 5, samples: 2 });
+    await report(world, job.job, 'INTERNAL');
+    const final = async () => (await jobsOf(world, hash)).find(({ attempt }) => attempt === 5);
+    await until(async () => (await final())?.state === 'failed' || undefined);
+    await storeSamples(world, [3]);
+    expect(await nextJob(world, hash, job)).toMatchObject({ attempt: 1, samples: 1 });
+  });
+
   test('after a restart, running jobs are tried again as fresh ones', async () => {
     const dataDir = temporaryFolder();
     const { world, hash, first } = await oneOff({ dataDir });

@@ -30,8 +30,12 @@ import type { Ciphertexts } from './ciphertexts.ts';
 import { isHomomorphic, positionOf, type Consents } from './consents.ts';
 import type { JobStore } from './job-store.ts';
 
-/** Failures of a machine or a connection. Any other is a failed check, and those are never retried. */
-const RETRYABLE: ReadonlySet<ErrorCode> = new Set(['PEER_LOST', 'UNAVAILABLE', 'INTERNAL']);
+/** A machine or a connection was gone: it will be back. */
+const ABSENCES: ReadonlySet<ErrorCode> = new Set(['PEER_LOST', 'UNAVAILABLE']);
+/** Failures that another attempt may mend. Any other is a failed check, and those are never retried. */
+const RETRYABLE: ReadonlySet<ErrorCode> = new Set([...ABSENCES, 'INTERNAL']);
+/** Most attempts that a job record can count. */
+const ATTEMPTS_MAX = 0xffff;
 
 /** Publishes to whoever listens now. */
 export type Publish = (topic: string, payload: string | Uint8Array) => void;
@@ -357,7 +361,7 @@ export class Scheduler {
     if (latest?.state === 'running') {
       // The parties may have given up while the backend was away: a fresh session, a fresh id.
       run.job = latest;
-      await this.#fail(run, 'INTERNAL');
+      await this.#fail(run, 'UNAVAILABLE');
     } else if (latest?.state === 'failed' && consent.mode === 'once') {
       await this.#end(run, 'finished');
     } else {
@@ -430,9 +434,9 @@ export class Scheduler {
   /** Ends the running job as failed, and plans another attempt where that can help. */
   async #fail(run: Run, code: ErrorCode): Promise<void> {
     const failed: JobRecord = { ...run.job!, state: 'failed', code };
-    const { maxAttempts, retryBackoffMs } = this.#config.jobs;
+    const { retryBackoffMs, retryBackoffMaxMs } = this.#config.jobs;
     const writes = [this.#jobs.update(failed), ...this.#jobs.deleteResults(failed)];
-    const isRetried = RETRYABLE.has(code) && failed.attempt < maxAttempts;
+    const isRetried = RETRYABLE.has(code) && failed.attempt < this.#attemptsAt(run, code);
     this.#log.warn({ code, job: toHex(failed.job), attempt: failed.attempt }, 'job failed');
     this.#metrics.count('jobs_failed');
     if (isRetried) {
@@ -444,7 +448,7 @@ export class Scheduler {
       this.#metrics.count('jobs_started');
       this.#clearJob(run);
       run.job = retry.job;
-      const wait = retryBackoffMs * 2 ** (failed.attempt - 1);
+      const wait = Math.min(retryBackoffMs * 2 ** (failed.attempt - 1), retryBackoffMaxMs);
       this.#later(run, wait, () => {
         if (run.job === retry.job) this.#announce(run, retry.job);
       });
@@ -456,6 +460,12 @@ export class Scheduler {
     this.#tellUser(failed);
     if (run.record.consent.mode === 'once') await this.#end(run, 'finished');
     else await this.#next(run);
+  }
+
+  /** A stream waits for a machine that is gone: beats of an outage are analysed after it. */
+  #attemptsAt({ record }: Run, code: ErrorCode): number {
+    const waits = record.consent.mode === 'streaming' && ABSENCES.has(code);
+    return waits ? ATTEMPTS_MAX : this.#config.jobs.maxAttempts;
   }
 
   /** Ends a consent. */

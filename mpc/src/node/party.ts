@@ -2,6 +2,7 @@
  * The party node: hears of jobs over MQTT, checks each by itself, computes with its two peers and
  * delivers a result that only the user can open. Shares live in memory and end with the job.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { connect, type MqttClient } from 'mqtt';
 import { MozaikError, REVOCATION, toHex, TOPICS, verify, type ErrorCode } from '@mozaik/protocol';
 import { Backend } from './backend.ts';
@@ -42,6 +43,8 @@ const PEER_TIMEOUT_MS = 20_000;
 const RECONNECT_MS = 1_000;
 /** Jobs at once: bounds memory when a backend announces thousands. The others are tried later. */
 const JOBS_MAX = 16;
+/** Waits before each attempt to report a failure, ms. */
+const REPORT_WAITS_MS = [0, 1_000, 5_000];
 /** Announcements of jobs that were handled are remembered this long: repeats are ignored. */
 const HANDLED_MAX = 4096;
 export class Party {
@@ -189,11 +192,23 @@ export class Party {
     } catch (error) {
       const known = describe(error);
       this.#log({ event: 'job-failed', job, ...known });
-      if (this.#closed) return;
-      // When the report does not arrive either, the backend's time limit ends the job.
-      await this.#workplace.backend.reportFailure(job, known.code).catch(() => undefined);
+      await this.#report(job, known.code);
     } finally {
       this.#running.delete(job);
+    }
+  }
+
+  /** Tells the backend of a failure. When no report arrives, its time limit ends the job. */
+  async #report(job: string, code: ErrorCode): Promise<void> {
+    for (const waitMs of REPORT_WAITS_MS) {
+      if (waitMs > 0) await sleep(waitMs, undefined, { ref: false });
+      if (this.#closed) return;
+      try {
+        return await this.#workplace.backend.reportFailure(job, code);
+      } catch (error) {
+        // Any other answer would be the same again.
+        if (describe(error).code !== 'UNAVAILABLE') return;
+      }
     }
   }
 }

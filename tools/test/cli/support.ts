@@ -71,8 +71,8 @@ export class Running {
     return this.#stderr;
   }
 
-  /** Waits until `enough` of these events. */
-  async until(enough: (events: Running['events']) => boolean, timeoutMs = 60_000): Promise<void> {
+  /** Waits until `enough` of these events; by default longer than the backend waits for a lost job. */
+  async until(enough: (events: Running['events']) => boolean, timeoutMs = 180_000): Promise<void> {
     const deadline = performance.now() + timeoutMs;
     while (!enough(this.events)) {
       if (this.process.exitCode !== null) throw new Error(`ended early: ${this.stderr}`);

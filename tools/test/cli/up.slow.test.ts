@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { json, mozaik, MOZAIK, Running, temporaryFolder } from './support.ts';
 
 /** A slow machine, and one that builds something else meanwhile. */
-const TIMEOUT_MS = 240_000;
+const TIMEOUT_MS = 400_000;
 
 const beatsOf = ({ events }: Running) =>
   events.filter(({ event }) => event === 'result') as unknown as {
@@ -130,7 +130,7 @@ describe('the stack', () => {
       killed.process.kill('SIGKILL');
       await killed.ended;
       // The services notice that they are alone.
-      const deadline = Date.now() + 15_000;
+      const deadline = Date.now() + 60_000;
       let next = new Running(...args);
       while (Date.now() < deadline) {
         const code = await Promise.race([next.ended, next.ready().then(() => 'ready')]).catch(
