@@ -43,8 +43,8 @@ const VALUE_KINDS = [
 const CHECK_KINDS = [
   'coin commitment',
   'coin reveal',
-  'coin comparison',
   'dense-check reshare',
+  'dense-check coin',
   'dense-check opening',
   'gate-proof values',
   'gate-proof coin',

@@ -22,7 +22,7 @@ async function verifiedGates(session: Session): Promise<void> {
   for (let i = 0; i < 3; i++) await and(session, [gate], LENGTH);
   session.log.finish();
   const opened = new Transcript(session);
-  const proof = await proveGates(session, session.log, await tossCoin(session.channel), opened);
+  const proof = await proveGates(session, session.log, await tossCoin(session, opened), opened);
   await opened.compare();
   await proof.open();
 }

@@ -25,3 +25,17 @@ export interface Channel {
    */
   rotate(direction: Direction, message: Uint8Array, length: number): Promise<Uint8Array>;
 }
+
+/** One round: sends a message to each neighbour, and waits for as many bytes from either. */
+export async function rotateBoth(
+  channel: Channel,
+  toNext: Uint8Array,
+  toPrevious: Uint8Array,
+): Promise<{ previous: Uint8Array; next: Uint8Array }> {
+  const [previous, next] = await Promise.all([
+    channel.rotate('next', toNext, toNext.length),
+    channel.rotate('previous', toPrevious, toPrevious.length),
+  ]);
+  channel.meter.rounds--;
+  return { previous, next };
+}

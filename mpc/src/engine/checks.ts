@@ -3,10 +3,10 @@ import type { Shares } from './session.ts';
 
 export interface Checks {
   /**
-   * 32 bytes tossed jointly. No party takes part before it has received every message up to here, so
-   * they are independent of all values shared so far.
+   * Pointer to `length` bytes tossed jointly: independent of the messages that each party has sent to its
+   * previous one so far.
    */
-  coin(): Promise<Uint8Array>;
+  lateCoin(length: number): Promise<number>;
   /** Opens `count` words modulo 2^32 to all parties; that all see the true ones is verified later. */
   openWords(x: Shares, count: number): Promise<Uint32Array>;
   /**

@@ -1,6 +1,6 @@
 /**
  * Malicious, 1 of 3 corrupted, abort: that all dense layers of a batch were computed correctly, at
- * 2 rounds, 2 coins and 36 bytes for each input of a layer and party (and 36 more), whatever the lanes.
+ * 3 rounds and 36 bytes for each input of a layer and party (and 72 more), whatever the lanes.
  * Freivalds, "Fast Probabilistic Algorithms", 1979, compresses all products to one dot product;
  * sacrificing a random one checks it, after Chida et al., CRYPTO 2018, with the errors modulo 2^k of
  * Abspoel et al., "An Efficient Passive-to-Active Compiler for Honest-Majority MPC over Rings", ACNS
@@ -33,7 +33,7 @@
  */
 import { sumCosts, type Cost } from './binary.ts';
 import type { Checks } from './checks.ts';
-import { Generator } from './generator.ts';
+import { expandCoin, lateCoinCost } from './coin.ts';
 import { roundUp, WORD_BYTES } from './ring.ts';
 import type { Session, Shares } from './session.ts';
 import {
@@ -95,18 +95,24 @@ function layoutOf(records: DenseRecord[]): Layout {
   return layout;
 }
 
-/** Cost of {@link checkDense} for layers of `inputs` inputs in total, its two coins left out. */
+const CHI_BYTES = REPETITIONS * WORD_BYTES;
+
+/** Cost of {@link checkDense} for layers of `inputs` inputs in total. */
 export const denseCheckCost = (inputs: number): Cost =>
-  sumCosts(reshare32Cost(REPETITIONS), { rounds: 1, bytes: WORD_BYTES * REPETITIONS * inputs });
+  sumCosts(reshare32Cost(REPETITIONS), lateCoinCost(CHI_BYTES), {
+    rounds: 1,
+    bytes: WORD_BYTES * REPETITIONS * inputs,
+  });
 
 /**
- * Checks all records, once every one is computed. Records of the same layer, such as those of a
+ * Checks all records with a coin that was tossed once every one was computed. Records of the same layer, such as those of a
  * batch's chunks, are compressed together. Lanes that only pad a row are checked too, so they must be
  * replicated shares like the others.
  */
 export async function checkDense(
   session: Session,
   records: DenseRecord[],
+  coin: Uint8Array,
   checks: Checks,
 ): Promise<void> {
   if (records.length === 0) return;
@@ -119,7 +125,7 @@ export async function checkDense(
   const u = session.allocate(length);
   const v = session.allocateZeros(length);
   const t = session.allocate(REPETITIONS * WORD_BYTES);
-  compress(session, layout, await checks.coin(), u, v, t);
+  compress(session, layout, coin, u, v, t);
 
   const a = { a: proof.own.fill(length), b: proof.next.fill(length) };
   const c = session.allocate(roundUp(REPETITIONS, 4) * WORD_BYTES);
@@ -133,7 +139,8 @@ export async function checkDense(
   }
   await reshare32(session, c, REPETITIONS);
 
-  const chi = publicWords(session, await checks.coin(), REPETITIONS);
+  // Each party has sent its summands of c, which are all that chi must not be known to, to its previous one.
+  const chi = await checks.lateCoin(CHI_BYTES);
   const d = u;
   for (const share of ['a', 'b'] as const) {
     for (let r = 0; r < REPETITIONS; r++) {
@@ -160,14 +167,15 @@ export async function checkDense(
 function compress(
   session: Session,
   { blocks, inputs, outputs, lanes }: Layout,
-  seed: Uint8Array,
+  coin: Uint8Array,
   u: Shares,
   v: Shares,
   t: Shares,
 ): void {
   const { memory, kernels } = session;
   const mark = memory.mark();
-  const rho = publicWords(session, seed, REPETITIONS * (lanes + outputs));
+  const count = REPETITIONS * (lanes + outputs);
+  const rho = expandCoin(session, coin, 'dense', count * WORD_BYTES);
   const sigma = rho + REPETITIONS * lanes * WORD_BYTES;
   const zRho = session.allocateZeros(REPETITIONS * outputs * WORD_BYTES);
   for (const { layer, records, firstInput, firstOutput } of blocks) {
@@ -217,10 +225,6 @@ function compress(
   }
   memory.release(mark);
 }
-
-/** Pointer to `count` words that all parties derive from a coin. */
-const publicWords = ({ memory }: Session, coin: Uint8Array, count: number): number =>
-  new Generator(memory, coin, 0).fill(count * WORD_BYTES);
 
 /** Modulo 2^32. */
 const sum = (x: Uint32Array): number => x.reduce((total, value) => (total + value) | 0, 0);

@@ -22,13 +22,12 @@
  * A cheat passes with probability at most (2 W + 2 V) / 2^64 for W words of a slice and V variables in all,
  * as a polynomial of degree d has at most d roots: that is below 2^-47 for a slice of 512 KiB.
  *
- * A coin for a proof comes in three parts, each of two parties' common randomness. The previous party tells
- * the prover the part that it lacks, once it holds its share of the values: all that the prover sends goes
- * to this party. If it lies, transcripts differ before anything is opened.
+ * All that a prover sends goes to its previous party, so that late coins will do for the points.
  */
 import { MozaikError } from '@mozaik/protocol';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Cost } from './binary.ts';
+import { expandCoin, lateCoin } from './coin.ts';
 import { sliceBytes, SLICES, type GateLog } from './gate-log.ts';
 import type { Session, Shares } from './session.ts';
 import type { Transcript } from './transcript.ts';
@@ -47,7 +46,7 @@ const LANE_VARIABLES = 7;
 const MASK_VARIABLES = 1;
 /** More variables at a time mean more work, and fewer rounds: for many blocks work counts. */
 const MANY_BLOCKS = 256;
-const FEW_BLOCKS = 16;
+const FEW_BLOCKS = 32;
 /** What a kernel does before the event loop gets its turn: some milliseconds. */
 const SUM_BYTES = 8192;
 const FOLD_BLOCKS = 2048;
@@ -119,8 +118,7 @@ export async function proveGates(
   const { memory, kernels } = session;
   const start = memory.mark();
   const prover = new Prover(session, opened);
-  const base = memory.allocate(ELEMENT_BYTES);
-  memory.bytes(base, ELEMENT_BYTES).set(coin.subarray(0, ELEMENT_BYTES));
+  const base = expandCoin(session, coin, 'gates', ELEMENT_BYTES);
   kernels.loadFactor(base);
 
   const sums = await gateSums(session, log);
@@ -213,13 +211,7 @@ class Prover {
     const shares = { next: memory.allocate(length), previous: proof.own.fill(length) };
     await session.exchange('previous', message, length, shares.next);
 
-    const coinBytes = variables * ELEMENT_BYTES;
-    const [own, point] = [proof.own.fill(coinBytes), proof.next.fill(coinBytes)];
-    const missing = memory.allocate(coinBytes);
-    await session.exchange('next', own, coinBytes, missing);
-    kernels.xorBytes(point, own, point, coinBytes);
-    kernels.xorBytes(point, missing, point, coinBytes);
-    this.#opened.addToAll(memory.bytes(point, coinBytes));
+    const point = await lateCoin(session, this.#opened, variables * ELEMENT_BYTES);
     for (const by of ['next', 'previous'] as const) {
       const held = memory.allocate(total);
       const share = memory.words(shares[by], 2 * sent.length);

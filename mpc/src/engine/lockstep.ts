@@ -58,6 +58,7 @@ class Joint {
       request.reject(this.#failure.reason);
       return;
     }
+    if (this.#requests[flow]) throw new Error('a flow has one message under way at a time');
     this.#requests[flow] = request;
     this.#exchangeWhenComplete();
   }

@@ -5,7 +5,7 @@
  * Nothing that depends on the data may be opened before, but values under fresh masks. Costs stand with
  * the parts.
  */
-import { tossCoin, COIN_COST } from './coin.ts';
+import { COIN_COST, lateCoin, tossCoin } from './coin.ts';
 import { reveal, revealCost, sumCosts, type Cost } from './binary.ts';
 import type { Checks } from './checks.ts';
 import { checkDense, denseCheckCost } from './dense-check.ts';
@@ -20,8 +20,6 @@ import type { DenseRecord } from './verified-dense.ts';
 export const completeCost = (gateBytes: number, inputs: number): Required<Cost> =>
   sumCosts(
     denseCheckCost(inputs),
-    COIN_COST,
-    COIN_COST,
     COIN_COST,
     checkGatesCost(gateBytes),
     COMPARE_COST,
@@ -58,8 +56,8 @@ export class Verification implements Checks {
     this.#layers.push(record);
   }
 
-  coin(): Promise<Uint8Array> {
-    return tossCoin(this.#session.channel);
+  lateCoin(length: number): Promise<number> {
+    return lateCoin(this.#session, this.#opened, length);
   }
 
   async openWords(x: Shares, count: number): Promise<Uint32Array> {
@@ -95,8 +93,9 @@ export class Verification implements Checks {
     session.transcript = undefined;
     session.residues = undefined;
     this.#log.finish();
-    await checkDense(session, this.#layers, this);
-    const proof = await proveGates(session, this.#log, await this.coin(), this.#opened);
+    const coin = await tossCoin(session, this.#opened);
+    await checkDense(session, this.#layers, coin, this);
+    const proof = await proveGates(session, this.#log, coin, this.#opened);
     await this.#opened.compare();
     await proof.open();
     await this.#residues.compare();

@@ -43,7 +43,6 @@ export interface Attack<T> {
 }
 
 interface Waiting {
-  from: number;
   resolve: (message: Uint8Array) => void;
   reject: (error: Error) => void;
 }
@@ -53,17 +52,18 @@ const lost = (): MozaikError => new MozaikError('PEER_LOST');
 /** Ordered links between three parties. */
 class Network {
   readonly #queues = Array.from({ length: 9 }, (): Uint8Array[] => []);
-  /** By party. */
-  readonly #waiting: (Waiting | undefined)[] = [undefined, undefined, undefined];
+  /** By link: who waits for a message on it. */
+  readonly #waiting = new Map<number, Waiting>();
   readonly #closed = [false, false, false];
 
   send(from: number, to: number, message: Uint8Array): void {
-    const waiting = this.#waiting[to];
-    if (waiting?.from === from) {
-      this.#waiting[to] = undefined;
+    const link = 3 * from + to;
+    const waiting = this.#waiting.get(link);
+    if (waiting) {
+      this.#waiting.delete(link);
       waiting.resolve(message);
     } else {
-      this.#queues[3 * from + to].push(message);
+      this.#queues[link].push(message);
     }
   }
 
@@ -71,7 +71,7 @@ class Network {
     const message = this.#queues[3 * from + to].shift();
     if (message) return Promise.resolve(message);
     return new Promise((resolve, reject) => {
-      this.#waiting[to] = { from, resolve, reject };
+      this.#waiting.set(3 * from + to, { resolve, reject });
       this.#endVainWaits();
     });
   }
@@ -79,16 +79,17 @@ class Network {
   /** Party `index` has stopped: what it sent before still arrives. */
   close(index: number): void {
     this.#closed[index] = true;
-    this.#waiting[index] = undefined;
+    for (const link of this.#waiting.keys()) if (link % 3 === index) this.#waiting.delete(link);
     this.#endVainWaits();
   }
 
   /** Ends waits for who has stopped. When all wait, nothing will come: their timeouts would end them. */
   #endVainWaits(): void {
-    const stalled = this.#waiting.every((waiting, i) => waiting ?? this.#closed[i]);
-    for (const [i, waiting] of this.#waiting.entries()) {
-      if (!waiting || !(stalled || this.#closed[waiting.from])) continue;
-      this.#waiting[i] = undefined;
+    const waits = new Set([...this.#waiting.keys()].map((link) => link % 3));
+    const stalled = this.#closed.every((closed, i) => closed || waits.has(i));
+    for (const [link, waiting] of this.#waiting) {
+      if (!stalled && !this.#closed[Math.floor(link / 3)]) continue;
+      this.#waiting.delete(link);
       waiting.reject(lost());
     }
   }

@@ -13,6 +13,7 @@ const PLACES: [kind: string, ...places: string[]][] = [
   ['gate-proof opening', 'gate-proof.openProof'],
   ['gate-proof step', 'gate-proof.step'],
   ['dense-check reshare', 'dense-check.checkDense', 'verified-dense.reshare32'],
+  ['dense-check coin', 'dense-check.checkDense', 'coin.lateCoin'],
   ['dense-check opening', 'dense-check.checkDense'],
   ['mask advice', 'to-ring.prepareMasks', 'roles.holderRound'],
   ['mask preparation gates', 'to-ring.prepareMasks'],
@@ -65,7 +66,7 @@ export function messageKind(): string {
 
 /** Kinds that come in turn from one place, so many messages of each: a place alone does not tell which. */
 const IN_TURN: Record<string, { kinds: string[]; messages: number }> = {
-  coin: { kinds: ['coin commitment', 'coin reveal', 'coin comparison'], messages: 2 },
+  coin: { kinds: ['coin commitment', 'coin reveal'], messages: 2 },
   comparison: { kinds: ['comparison of openings', 'comparison of residues'], messages: 2 },
   'gate-proof step': { kinds: ['gate-proof values', 'gate-proof coin'], messages: 1 },
 };
