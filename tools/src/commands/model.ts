@@ -11,6 +11,7 @@ import {
 import { PARTY_COUNT, toHex } from '@mozaik/protocol';
 import { Option, type Command } from 'commander';
 import { AAMI_CLASSES, CLASS_NAMES } from '../ecg/index.ts';
+import { errorBound } from '../model/error-bound.ts';
 import { readModelFile, trainModel, type TrainProgress } from '../model/index.ts';
 import type { Activation } from '../model/network.ts';
 import { MODEL_LABELS, SHIPPED_MODEL } from '../stack/household.ts';
@@ -105,12 +106,13 @@ function showCommand(model: Command): void {
     const { activation } = float;
     const { name, widths, fractionBits } = model;
     const parameters = [...model.weights, ...model.biases].reduce((n, { length }) => n + length, 0);
+    const bound = errorBound(float, model);
     const { data, recordedBeats, syntheticBeats, seed, epochs } = training;
     print(
       json,
       {
         ...{ name, widths, activation, fractionBits, parameters },
-        ...{ classes: AAMI_CLASSES, training, figures },
+        ...{ classes: AAMI_CLASSES, errorBound: bound, training, figures },
       },
       [
         ...fields({
@@ -119,6 +121,7 @@ function showCommand(model: Command): void {
           activation,
           parameters,
           'fraction bits': fractionBits,
+          rounding: `at most ${(100 * bound.relative).toFixed(2)} % of the largest logit, whatever the window`,
           classes: AAMI_CLASSES.map((label) => `${label} ${CLASS_NAMES[label]}`).join(', '),
           'trained on': String(data),
           heartbeats: `${String(recordedBeats)} recorded, ${String(syntheticBeats)} synthetic`,

@@ -17,7 +17,7 @@ const EXACT_BOUND = 2 ** 53;
 export const valueBound = (activation: Activation): number =>
   activation === 'relu' ? 2 ** (RING_BITS - 1) : EXACT_BOUND;
 
-interface Interval {
+export interface Interval {
   low: number;
   high: number;
 }
