@@ -92,7 +92,7 @@ export class Server {
     return new Server(config, {
       ...{ keys, descriptor, backend, revocations, evaluator, now },
       models: new Models(backend, seal),
-      evaluationKeys: new EvaluationKeyCache(backend, (held) => evaluator.forget(held)),
+      evaluationKeys: new EvaluationKeyCache(backend, (held) => void evaluator.forget(held)),
     });
   }
 
