@@ -4,7 +4,7 @@ import { MozaikError, Secret } from '@mozaik/protocol';
 import { randomFillSync } from 'node:crypto';
 import { createKeys, encryptBeats, openReply, type FheKeys } from '../src/client.ts';
 import { Evaluator, type Job } from '../src/index.ts';
-import { HEADER_BYTES } from '../src/frame.ts';
+import { HEADER_BYTES, SEED_BYTES } from '../src/frame.ts';
 import { largestIndex, plainLogits } from '../src/network.ts';
 import { SingleEvaluator } from '../src/single.ts';
 import { randomNetwork, randomWindows } from './support.ts';
@@ -39,13 +39,13 @@ async function failure(promise: Promise<unknown>): Promise<string> {
   return 'nothing thrown';
 }
 
-describe('hostile bytes', () => {
-  const changed = (bytes: Uint8Array, change: (copy: Uint8Array) => void): Uint8Array => {
-    const copy = bytes.slice();
-    change(copy);
-    return copy;
-  };
+const changed = (bytes: Uint8Array, change: (copy: Uint8Array) => void): Uint8Array => {
+  const copy = bytes.slice();
+  change(copy);
+  return copy;
+};
 
+describe('hostile bytes', () => {
   test('get a documented error, and the jobs beside them are done', async () => {
     const noise = changed(request, (copy) => randomFillSync(copy));
     const tooLarge = changed(request, (copy) => copy.fill(0xff, HEADER_BYTES + 64));
@@ -205,6 +205,23 @@ describe('evaluation keys', () => {
       expect(await labels(await reply)).toEqual(expected);
       evaluationKeys.fill(0xff, HEADER_BYTES);
       expect(await failure(evaluator.infer(theirs))).toBe('HOMOMORPHIC_INPUT');
+    }
+  }, 60_000);
+
+  test('that are forgotten, or came with a bad request, leave their place to those of others', async () => {
+    // Enough for one user's keys.
+    const small = await Evaluator.open({ memoryBytes: 30 << 20, timeoutMs: 120_000 });
+    try {
+      for (let user = 0; user < 3; user++) {
+        const theirs = { ...job, evaluationKeys: keys.evaluation.slice() };
+        const wild = changed(request, (copy) => copy.fill(0xff, HEADER_BYTES + SEED_BYTES));
+        expect(await failure(small.infer({ ...theirs, request: wild }))).toBe('HOMOMORPHIC_INPUT');
+        if (user === 1) continue;
+        expect(await labels(await small.infer(theirs))).toEqual(expected);
+        await small.forget(theirs.evaluationKeys);
+      }
+    } finally {
+      await small.close();
     }
   }, 60_000);
 
