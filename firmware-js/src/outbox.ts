@@ -7,9 +7,10 @@
  * is handed on again, oldest first, with the nonce and the ciphertext that it had: the store knows
  * repetitions by their sequence number. Only ciphertext is ever kept.
  *
- * A record is the envelope and its CRC-32, u32 big-endian. A write that power loss cuts short leaves a
- * record whose checksum is wrong; it is dropped, and nobody has seen it, as a sample is handed on only
- * after its write. A mark or an erasure that is cut short at worst brings an old sample back once more.
+ * A record is the envelope and a CRC-32, u32 big-endian, over envelope, device id and stream number. A
+ * write that power loss cuts short leaves a record whose checksum is wrong; it is dropped, and nobody has
+ * seen it, as a sample is handed on only after its write. So is what another device or stream has left in
+ * the same storage. A mark or an erasure that is cut short at worst brings an old sample back once more.
  *
  * It holds as many samples as the storage has slots. When none is free a new sample is refused and
  * counted, as a full queue does; nothing that was taken is given up.
@@ -61,13 +62,25 @@ export class Outbox implements EnvelopeSink {
   /** Sequence number of each slot that is waiting or sent; u32 in 32 bits. */
   private readonly sequences: Int32Array;
   private readonly record = new Uint8Array(OUTBOX_RECORD_BYTES);
+  /** Room for an envelope, and after it device id and stream. */
+  private readonly checked: Uint8Array;
   private sink: EnvelopeSink | undefined = undefined;
   /** The slot after the one written last. */
   private cursor = 0;
 
-  /** Finds what an earlier run has left. */
-  constructor(storage: OutboxStorage) {
+  /**
+   * Finds what an earlier run has left.
+   *
+   * @param device id of the device whose samples these are.
+   * @param stream their stream number, u16.
+   */
+  constructor(storage: OutboxStorage, device: Uint8Array, stream: number) {
     this.storage = storage;
+    const end = BEAT_ENVELOPE_BYTES + device.length;
+    this.checked = new Uint8Array(end + 2);
+    this.checked.set(device, BEAT_ENVELOPE_BYTES);
+    this.checked[end] = stream >> 8;
+    this.checked[end + 1] = stream;
     this.state = new Uint8Array(storage.slots);
     this.sequences = new Int32Array(storage.slots);
     for (let slot = 0; slot < storage.slots; slot++) {
@@ -119,6 +132,11 @@ export class Outbox implements EnvelopeSink {
     this.feed();
   }
 
+  private checksum(envelope: Uint8Array): number {
+    this.checked.set(envelope);
+    return this.storage.checksum(this.checked);
+  }
+
   /** What a slot holds now, with its sequence number noted. */
   private inspect(slot: number): number {
     const held = this.storage.read(slot);
@@ -127,8 +145,7 @@ export class Outbox implements EnvelopeSink {
     }
     if (
       held.length < OUTBOX_RECORD_BYTES ||
-      getU32(held, BEAT_ENVELOPE_BYTES) !==
-        this.storage.checksum(held.subarray(0, BEAT_ENVELOPE_BYTES))
+      getU32(held, BEAT_ENVELOPE_BYTES) !== this.checksum(held.subarray(0, BEAT_ENVELOPE_BYTES))
     ) {
       return DEAD;
     }
@@ -139,7 +156,7 @@ export class Outbox implements EnvelopeSink {
   /** @returns whether the storage has it */
   private keep(slot: number, envelope: Uint8Array): boolean {
     this.record.set(envelope);
-    putU32(this.record, BEAT_ENVELOPE_BYTES, this.storage.checksum(envelope));
+    putU32(this.record, BEAT_ENVELOPE_BYTES, this.checksum(envelope));
     // Whatever becomes of the write, the slot is not blank after it.
     this.state[slot] = DEAD;
     this.storage.write(slot, this.record);

@@ -6,10 +6,9 @@
  * outbox would have it do so every few dozen heartbeats.
  *
  * All is written in whole words, and each word at most twice between erasures, as the flash of nRF52
- * chips asks. A page begins with 20 bytes: stream, u16 big-endian, magic `mo`, and the device's id. They
- * are written when its erasure is complete, and the first word is cleared before the next one begins, so
- * that a page which has them is wholly erased but for its records. A page without them, or with those of
- * another device or stream, is erased before it is used. A slot is
+ * chips asks. A page begins with the ASCII text `mzo1`. It is written when the page's erasure is complete
+ * and cleared before the next one begins, so that a page which has it is wholly erased but for its
+ * records. A page without it is erased before it is used. A slot is
  *
  * | offset | bytes | meaning                                                      |
  * | ------ | ----- | ------------------------------------------------------------ |
@@ -17,14 +16,13 @@
  * | 4      | 237   | record, see `outbox.ts`                                      |
  * | 241    | 3     | zeros                                                        |
  */
-import { putU32 } from '../bytes.ts';
+import { getU32, putU32 } from '../bytes.ts';
 import { OUTBOX_RECORD_BYTES } from '../outbox.ts';
 import type { OutboxStorage } from '../outbox.ts';
 import type { FlashArea, FlashModule } from './board.ts';
 
 const WORD = 4;
-const HEADER = 20;
-const MAGIC = 0x6d6f;
+const MAGIC = 0x6d7a6f31;
 /** The record in whole words. */
 const RECORD = Math.ceil(OUTBOX_RECORD_BYTES / WORD) * WORD;
 const SLOT = WORD + RECORD;
@@ -46,19 +44,18 @@ export class FlashPages implements OutboxStorage {
   private readonly flash: FlashModule;
   private readonly address: number;
   private readonly pageBytes: number;
-  private readonly header = new Uint8Array(HEADER);
+  private readonly header = new Uint8Array(WORD);
   private readonly padded = new Uint8Array(RECORD);
   private readonly zeros = new Uint8Array(WORD);
   private readonly nothing = new Uint8Array(0);
-  /** Which pages have our header. */
+  /** Which pages begin with it. */
   private readonly ours: Uint8Array;
 
   /**
    * @param area whole pages of one size, at least two; of `require('Flash').getFree()`.
-   * @param device 16 bytes of device id.
    * @throws Error when the area is something else.
    */
-  constructor(flash: FlashModule, area: FlashArea, device: Uint8Array, stream: number) {
+  constructor(flash: FlashModule, area: FlashArea) {
     this.flash = flash;
     this.address = area.addr;
     const page = flash.getPage(area.addr);
@@ -67,18 +64,12 @@ export class FlashPages implements OutboxStorage {
     if (page === undefined || page.addr !== area.addr || !(pages >= MIN_PAGES)) {
       throw new Error('outbox: it needs two or more whole pages of flash');
     }
-    this.blockSlots = Math.floor((this.pageBytes - HEADER) / SLOT);
+    this.blockSlots = Math.floor((this.pageBytes - WORD) / SLOT);
     this.slots = pages * this.blockSlots;
-    putU32(this.header, 0, stream * 0x10000 + MAGIC);
-    this.header.set(device, WORD);
+    putU32(this.header, 0, MAGIC);
     this.ours = new Uint8Array(pages);
     for (let i = 0; i < pages; i++) {
-      const found = flash.read(HEADER, this.page(i));
-      let same = true;
-      for (let j = 0; j < HEADER; j++) {
-        same = same && found[j] === this.header[j];
-      }
-      this.ours[i] = same ? 1 : 0;
+      this.ours[i] = getU32(flash.read(WORD, this.page(i)), 0) === MAGIC ? 1 : 0;
     }
   }
 
@@ -123,6 +114,6 @@ export class FlashPages implements OutboxStorage {
 
   private slot(number: number): number {
     const within = number % this.blockSlots;
-    return this.page(Math.floor(number / this.blockSlots)) + HEADER + within * SLOT;
+    return this.page(Math.floor(number / this.blockSlots)) + WORD + within * SLOT;
   }
 }

@@ -15,7 +15,7 @@ export function open(
 ): Transport {
   const flash = boardRequire('Flash') as FlashModule;
   const area = options.keep as FlashArea;
-  const outbox = new Outbox(new FlashPages(flash, area, device, options.stream ?? 0));
+  const outbox = new Outbox(new FlashPages(flash, area), device, options.stream ?? 0);
   const settle = (tell: ((sequence: number) => void) | undefined) => (sequence: number) => {
     outbox.settle(sequence);
     if (tell !== undefined) {
