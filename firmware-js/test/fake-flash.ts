@@ -15,7 +15,9 @@ export class FakeFlash implements FlashModule {
   below: (n: number) => number = () => 0;
   /** By page. */
   readonly erasures: number[];
-  #writes: Uint8Array;
+  readonly #writes: Uint8Array;
+  /** Pages whose erasure was cut short: what looks erased may not keep what is written. */
+  readonly #unsound = new Set<number>();
 
   constructor(pages: number, pageBytes = 4096) {
     this.pageBytes = pageBytes;
@@ -41,6 +43,9 @@ export class FakeFlash implements FlashModule {
   /** @throws Error when a real chip would not keep what is written, or not for long */
   write(bytes: Uint8Array, address: number): void {
     if (bytes.length % WORD !== 0 || address % WORD !== 0) throw new Error('not whole words');
+    if (this.#unsound.has(Math.floor(address / this.pageBytes)) && bytes.some((byte) => byte)) {
+      throw new Error('the page is not wholly erased');
+    }
     const isCut = this.isCut();
     const words = bytes.length / WORD;
     const whole = isCut ? this.below(words + 1) : words;
@@ -61,9 +66,13 @@ export class FakeFlash implements FlashModule {
     const page = address / this.pageBytes;
     const isCut = this.isCut();
     this.erasures[page]++;
-    for (let at = address; at < address + this.pageBytes; at++) {
-      this.bytes[at] = isCut ? this.bytes[at] | this.below(256) : 0xff;
+    // What a cut leaves: a part as it was, and the rest half erased, or to all appearance wholly.
+    const seemsDone = isCut && this.below(2) === 0;
+    const from = isCut ? this.below(this.pageBytes) : 0;
+    for (let at = address + from; at < address + this.pageBytes; at++) {
+      this.bytes[at] = isCut && !seemsDone ? this.bytes[at] | this.below(256) : 0xff;
     }
+    this.#unsound[isCut ? 'add' : 'delete'](page);
     this.#writes.fill(0, address / WORD, (address + this.pageBytes) / WORD);
     if (isCut) throw new PowerCut();
   }
