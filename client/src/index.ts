@@ -3,6 +3,7 @@ export * from './core.ts';
 export * from './homomorphic-agent.ts';
 export * from './homomorphic-folder.ts';
 export * from './identity-file.ts';
+export * from './job-desk.ts';
 export * from './notifications.ts';
 export * from './pin-folder.ts';
 export * from './private-file.ts';

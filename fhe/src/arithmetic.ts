@@ -27,7 +27,7 @@ export const PART = LEVELS * POLY;
 export const keySize = ({ limbs }: KeyPlan): number => limbs * 2 * (limbs + 1) * POLY;
 
 export class Arithmetic {
-  readonly memory = new Memory();
+  readonly memory: Memory;
   readonly moduli: readonly Modulus[];
   /** The ciphertext that is computed on, of up to three parts: prime i at i times {@link POLY}. */
   readonly cipher: number;
@@ -49,8 +49,9 @@ export class Arithmetic {
   readonly #coefficients: number;
   readonly #scratch: number;
 
-  constructor() {
-    const memory = this.memory;
+  /** @param memoryBytes most that its memory grows to */
+  constructor(memoryBytes?: number) {
+    const memory = (this.memory = new Memory(memoryBytes));
     this.moduli = primes.map((prime) => new Modulus(memory, degree, prime));
     this.#special = new Modulus(memory, degree, special);
     this.#reciprocals = new Map(

@@ -86,7 +86,7 @@ export function prepareBatch(network: SquareNetwork): BatchNetwork {
 }
 
 export class BatchEvaluator {
-  readonly #memory = new Memory();
+  readonly #memory: Memory;
   readonly #encoder = new Encoder(degree);
   readonly #moduli: Modulus[];
   readonly #seedConstants: number;
@@ -105,8 +105,9 @@ export class BatchEvaluator {
   readonly #out: number;
   readonly #fill: number;
 
-  constructor() {
-    const memory = this.#memory;
+  /** @param memoryBytes most that its memory grows to */
+  constructor(memoryBytes?: number) {
+    const memory = (this.#memory = new Memory(memoryBytes));
     this.#moduli = primes.map((prime) => new Modulus(memory, degree, prime));
     this.#seedConstants = seedConstants(memory, this.#moduli);
     this.#constants = this.#moduli.map(({ prime, inverse, one }) =>

@@ -4,18 +4,21 @@
  */
 import { MozaikError } from '@mozaik/protocol';
 import { Worker } from 'node:worker_threads';
-import { openFrame } from './frame.ts';
+import { EVALUATION_KEYS_MAX_BYTES, openFrame, REQUEST_MAX_BYTES } from './frame.ts';
+import { MEMORY_MAX_BYTES } from './kernels.ts';
 import { checkNetwork, type SquareNetwork } from './network.ts';
 import type { Layout } from './parameters.ts';
-import type { Answer, Task } from './worker.ts';
+import type { Answer, Forgotten, Mailbox, Message, Task, WorkerOptions } from './worker.ts';
 
 export interface EvaluatorOptions {
-  /** Threads, each with its own memory of at most 512 MB. */
+  /** Threads, each with memory of its own. */
   workers?: number;
   /** Longest time that one job may compute, ms; waiting for a free thread does not count. */
   timeoutMs?: number;
   /** Most jobs that wait: a flood of requests must not fill the memory. */
   maxWaiting?: number;
+  /** Most that the memory of a thread's kernels grows to, bytes, for each layout; 512 MB at most. */
+  memoryBytes?: number;
 }
 
 export interface Job {
@@ -34,10 +37,18 @@ export interface Job {
   signal?: AbortSignal;
 }
 
-const DEFAULTS = { workers: 1, timeoutMs: 30_000, maxWaiting: 64 } as const;
+const DEFAULTS = {
+  workers: 1,
+  timeoutMs: 30_000,
+  maxWaiting: 64,
+  memoryBytes: MEMORY_MAX_BYTES,
+} as const;
 /** Keys and networks that a worker keeps ready, each: 30 MB of memory for the keys of a user. */
 const KEPT = 4;
-/** JavaScript heap of a worker, MB. The kernels' memory has a bound of its own. */
+/**
+ * JavaScript heap of a worker, MB. Nothing from outside is ever put on it: V8 ends the process, not the thread,
+ * when a heap overflows in the middle of native code such as that which receives messages.
+ */
 const HEAP_MB = 256;
 /** Longest wait for a new worker to be ready, ms. */
 const START_TIMEOUT_MS = 60_000;
@@ -59,7 +70,7 @@ export class Evaluator {
     this.#options = { ...DEFAULTS, ...options };
     this.#threads = Array.from(
       { length: this.#options.workers },
-      () => new Thread(this.#options.timeoutMs, this.#numbers),
+      () => new Thread(this.#options, this.#numbers),
     );
   }
 
@@ -106,11 +117,14 @@ export class Evaluator {
   }
 
   /**
-   * Lets go of what was made ready of these keys, with the next job: after a revocation, or when a new
-   * epoch has brought others. They open nothing; the memory is wiped all the same.
+   * Wipes what was made ready of these keys: after a revocation, or when a new epoch has brought others.
+   * Resolves when no thread has them any more; one that computes with them wipes them behind its job. A job
+   * that still comes with them has them made ready for itself alone.
    */
-  forget(evaluationKeys: Uint8Array): void {
-    this.#numbers.drop(evaluationKeys);
+  async forget(evaluationKeys: Uint8Array): Promise<void> {
+    const keys = this.#numbers.of(evaluationKeys);
+    keys.isForgotten = true;
+    await Promise.all(this.#threads.map((thread) => thread.forget(keys)));
   }
 
   /** Stops all jobs and threads. */
@@ -131,28 +145,25 @@ export class Evaluator {
   }
 }
 
+const LOST = 'its worker ran out of memory or failed';
 const stopped = (detail: string): MozaikError => new MozaikError('HOMOMORPHIC_STOPPED', detail);
 
-/** Numbers for the objects that workers keep, as objects have no identity in another thread. */
+/** What a worker keeps, under a number, as objects have no identity in another thread. */
+interface Numbered {
+  number: number;
+  isForgotten: boolean;
+}
+
 class Numbers {
-  readonly #numbers = new WeakMap<object, number>();
-  readonly #dropped = new Set<number>();
+  readonly #numbered = new WeakMap<object, Numbered>();
   #last = 0;
 
-  of(object: object): number {
-    const number = this.#numbers.get(object) ?? ++this.#last;
-    this.#numbers.set(object, number);
-    return number;
-  }
-
-  drop(object: object): void {
-    const number = this.#numbers.get(object);
-    if (number !== undefined) this.#dropped.add(number);
-    this.#numbers.delete(object);
-  }
-
-  isDropped(number: number): boolean {
-    return this.#dropped.has(number);
+  of(object: object): Numbered {
+    const held = this.#numbered.get(object);
+    if (held) return held;
+    const fresh = { number: ++this.#last, isForgotten: false };
+    this.#numbered.set(object, fresh);
+    return fresh;
   }
 }
 
@@ -160,21 +171,31 @@ class Numbers {
 class Thread {
   busy = false;
   readonly #timeoutMs: number;
+  readonly #memoryBytes: number;
   readonly #numbers: Numbers;
   #worker: Promise<Worker> | undefined;
+  /**
+   * Requests and keys on their way to the worker. Always the same memory: megabytes that are allocated and
+   * freed with each job, beside others of other sizes, leave holes that nothing fits.
+   */
+  readonly #mailbox: Mailbox = {
+    request: new Uint8Array(new SharedArrayBuffer(REQUEST_MAX_BYTES)),
+    keys: new Uint8Array(new SharedArrayBuffer(EVALUATION_KEYS_MAX_BYTES)),
+  };
   /** What the worker holds, the latest used last. */
-  readonly #kept = { keys: new Set<number>(), networks: new Set<number>() };
+  readonly #kept = { keys: new Set<Numbered>(), networks: new Set<Numbered>() };
   #stop: ((reason: string) => void) | undefined;
   #closed = false;
 
-  constructor(timeoutMs: number, numbers: Numbers) {
+  constructor({ timeoutMs, memoryBytes }: Required<EvaluatorOptions>, numbers: Numbers) {
     this.#timeoutMs = timeoutMs;
+    this.#memoryBytes = memoryBytes;
     this.#numbers = numbers;
   }
 
   ready(): Promise<Worker> {
     if (!this.#worker) {
-      const starting = startWorker();
+      const starting = startWorker({ mailbox: this.#mailbox, memoryBytes: this.#memoryBytes });
       this.#worker = starting;
       // One that does not start, or ends by itself, is replaced with the next job.
       const lost = (): void => {
@@ -193,8 +214,31 @@ class Thread {
       if (job.signal?.aborted) throw stopped('it was called off');
       return await this.#ask(worker, job);
     } finally {
+      this.#mailbox.keys.fill(0);
       this.busy = false;
+      // Forgotten while they were on their way.
+      for (const keys of this.#kept.keys) if (keys.isForgotten) void this.forget(keys);
     }
+  }
+
+  /** Has the worker wipe keys; resolves when it has, or when there is none that held them. */
+  async forget(keys: Numbered): Promise<void> {
+    if (!this.#kept.keys.delete(keys)) return;
+    const worker = await this.#worker;
+    if (!worker) return;
+    await new Promise<void>((resolve) => {
+      const end = (): void => {
+        worker.off('message', onMessage);
+        worker.off('exit', end);
+        resolve();
+      };
+      const onMessage = (message: Answer | Forgotten): void => {
+        if ('forgotten' in message && message.forgotten === keys.number) end();
+      };
+      worker.on('message', onMessage);
+      worker.on('exit', end);
+      worker.postMessage({ forget: [keys.number] } satisfies Message);
+    });
   }
 
   async close(): Promise<void> {
@@ -204,7 +248,7 @@ class Thread {
   }
 
   #ask(worker: Worker, job: Job): Promise<Uint8Array> {
-    const task = this.#task(job);
+    const { task, keys } = this.#task(job);
     return new Promise((resolve, reject) => {
       const end = (): void => {
         clearTimeout(timer);
@@ -222,19 +266,20 @@ class Thread {
       const timer = setTimeout(() => kill(`it took over ${this.#timeoutMs} ms`), this.#timeoutMs);
       this.#stop = kill;
       job.signal?.addEventListener('abort', onAbort, { once: true });
-      const onError = (): void => kill('its worker ran out of memory or failed');
+      const onError = (): void => kill(LOST);
       const onExit = (): void => kill('its worker ended');
-      const onMessage = (answer: Answer): void => {
+      const onMessage = (answer: Answer | Forgotten): void => {
+        if ('forgotten' in answer) return;
         if ('reply' in answer) {
           end();
           resolve(answer.reply);
           return;
         }
         const error = new MozaikError(answer.code, answer.detail);
-        // It may have failed before it kept them.
-        if (task.keys?.value) this.#kept.keys.delete(task.keys.id);
+        // Nobody knows whether it failed before it kept them or after.
+        if (keys && task.keys?.isNew) void this.forget(keys);
         // After a failure that is not foreseen the state of the worker is not known either.
-        if (answer.code === 'INTERNAL') kill('its worker failed');
+        if (answer.code === 'INTERNAL') kill(LOST);
         else {
           end();
           reject(error);
@@ -243,37 +288,35 @@ class Thread {
       worker.on('message', onMessage);
       worker.on('error', onError);
       worker.on('exit', onExit);
-      worker.postMessage(task);
+      worker.postMessage(task satisfies Message);
     });
   }
 
-  /** The message for a job: keys and network only when the worker does not have them. */
-  #task({ layout, network, evaluationKeys, request, beats }: Job): Task {
+  /** The message for a job, with what it needs in the mailbox: keys only when the worker has not got them. */
+  #task(job: Job): { task: Task; keys: Numbered | undefined } {
+    const { layout, network, evaluationKeys, request, beats } = job;
     const forget: number[] = [];
-    const place = (kept: Set<number>, object: object): { id: number; isNew: boolean } => {
-      const id = this.#numbers.of(object);
-      const isNew = !kept.delete(id);
-      kept.add(id);
-      for (const other of kept) {
-        const isOldest = kept.size > KEPT;
-        if (!isOldest && !this.#numbers.isDropped(other)) continue;
-        kept.delete(other);
-        forget.push(other);
+    const place = (kept: Set<Numbered>, numbered: Numbered) => {
+      const isNew = !kept.delete(numbered);
+      kept.add(numbered);
+      const [oldest] = kept;
+      if (kept.size > KEPT) {
+        kept.delete(oldest);
+        forget.push(oldest.number);
       }
-      return { id, isNew };
+      return { number: numbered.number, isNew };
     };
-    const ofNetwork = place(this.#kept.networks, network);
-    const ofKeys = layout === 'single' && place(this.#kept.keys, evaluationKeys);
-    return {
-      layout,
-      network: { id: ofNetwork.id, ...(ofNetwork.isNew && { value: network }) },
-      ...(ofKeys && {
-        keys: { id: ofKeys.id, ...(ofKeys.isNew && { value: evaluationKeys }) },
-      }),
-      request,
-      beats,
-      forget,
+    const { number, isNew } = place(this.#kept.networks, this.#numbers.of(network));
+    const keys = layout === 'single' ? this.#numbers.of(evaluationKeys) : undefined;
+    const ofKeys = keys && place(this.#kept.keys, keys);
+    this.#mailbox.request.set(request);
+    if (ofKeys?.isNew) this.#mailbox.keys.set(evaluationKeys);
+    const task: Task = {
+      ...{ layout, requestBytes: request.length, beats, forget },
+      network: { number, ...(isNew && { value: network }) },
+      ...(ofKeys && { keys: ofKeys }),
     };
+    return { task, keys };
   }
 
   #abandon(): void {
@@ -294,7 +337,7 @@ class Thread {
   }
 }
 
-function startWorker(): Promise<Worker> {
+function startWorker(options: WorkerOptions): Promise<Worker> {
   // Threads do not run TypeScript by `--import tsx`, as processes do: they register it themselves.
   const boot = `import(${JSON.stringify(import.meta.resolve('tsx/esm/api'))}).then((tsx) => {
     tsx.register();
@@ -303,6 +346,7 @@ function startWorker(): Promise<Worker> {
   const worker = new Worker(boot, {
     eval: true,
     execArgv: [],
+    workerData: options,
     resourceLimits: { maxOldGenerationSizeMb: HEAP_MB },
   });
   return new Promise((resolve, reject) => {

@@ -68,12 +68,18 @@ const SLACK_BYTES = 16;
 const binary = new URL('../build/kernels.wasm', import.meta.url);
 let compiled: WebAssembly.Module | undefined;
 
-/** Linear memory with kernels over it, at most 512 MB. What is allocated stays. */
+/** Most that a memory grows to, bytes, which its WebAssembly says as well. */
+export const MEMORY_MAX_BYTES = 512 << 20;
+
+/** Linear memory with kernels over it. What is allocated stays. */
 export class Memory {
   readonly kernels: Kernels;
+  readonly #maxBytes: number;
   #top: number;
 
-  constructor() {
+  /** @param maxBytes at most {@link MEMORY_MAX_BYTES} */
+  constructor(maxBytes = MEMORY_MAX_BYTES) {
+    this.#maxBytes = maxBytes;
     compiled ??= new WebAssembly.Module(readFileSync(binary));
     this.kernels = new WebAssembly.Instance(compiled).exports as unknown as Kernels;
     this.#top = this.kernels.heapBase.value as number;
@@ -83,6 +89,7 @@ export class Memory {
   allocate(length: number): number {
     const pointer = Math.ceil(this.#top / ALIGNMENT) * ALIGNMENT;
     this.#top = pointer + length + SLACK_BYTES;
+    if (this.#top > this.#maxBytes) throw new RangeError('the memory of the kernels is full');
     const { memory } = this.kernels;
     const missing = this.#top - memory.buffer.byteLength;
     if (missing > 0) memory.grow(Math.ceil(missing / PAGE_BYTES));

@@ -48,10 +48,15 @@ export interface LoadedNetwork {
 }
 
 export class SingleEvaluator {
-  readonly #ring = new Arithmetic();
+  readonly #ring: Arithmetic;
   readonly #encoder = new Encoder(degree);
   /** Places of keys and of networks that are free again. */
   readonly #free = { keys: [] as number[], networks: [] as number[] };
+
+  /** @param memoryBytes most that its memory grows to */
+  constructor(memoryBytes?: number) {
+    this.#ring = new Arithmetic(memoryBytes);
+  }
 
   /**
    * Makes evaluation keys ready.

@@ -4,8 +4,9 @@ import { MozaikError, Secret } from '@mozaik/protocol';
 import { randomFillSync } from 'node:crypto';
 import { createKeys, encryptBeats, openReply, type FheKeys } from '../src/client.ts';
 import { Evaluator, type Job } from '../src/index.ts';
-import { HEADER_BYTES } from '../src/frame.ts';
+import { HEADER_BYTES, SEED_BYTES } from '../src/frame.ts';
 import { largestIndex, plainLogits } from '../src/network.ts';
+import { SingleEvaluator } from '../src/single.ts';
 import { randomNetwork, randomWindows } from './support.ts';
 
 const network = randomNetwork(1);
@@ -38,13 +39,13 @@ async function failure(promise: Promise<unknown>): Promise<string> {
   return 'nothing thrown';
 }
 
-describe('hostile bytes', () => {
-  const changed = (bytes: Uint8Array, change: (copy: Uint8Array) => void): Uint8Array => {
-    const copy = bytes.slice();
-    change(copy);
-    return copy;
-  };
+const changed = (bytes: Uint8Array, change: (copy: Uint8Array) => void): Uint8Array => {
+  const copy = bytes.slice();
+  change(copy);
+  return copy;
+};
 
+describe('hostile bytes', () => {
   test('get a documented error, and the jobs beside them are done', async () => {
     const noise = changed(request, (copy) => randomFillSync(copy));
     const tooLarge = changed(request, (copy) => copy.fill(0xff, HEADER_BYTES + 64));
@@ -158,12 +159,80 @@ describe('a job', () => {
     expect(await failure(closing.infer(job))).toBe('HOMOMORPHIC_STOPPED');
   }, 120_000);
 
+  test('for which there is no memory is stopped, and those of others are done by another worker', async () => {
+    // Enough for two users' keys.
+    const small = await Evaluator.open({ memoryBytes: 50 << 20, timeoutMs: 120_000 });
+    try {
+      const users = [1, 2, 3].map(() => ({ ...job, evaluationKeys: keys.evaluation.slice() }));
+      const replies = users.map((theirs) => small.infer(theirs));
+      const again = small.infer(users[0]);
+      expect(await failure(replies[2])).toBe('HOMOMORPHIC_STOPPED');
+      for (const good of [replies[0], replies[1], again]) {
+        expect(await labels(await good)).toEqual(expected);
+      }
+    } finally {
+      await small.close();
+    }
+  }, 120_000);
+
   test('of more users than keys are kept for is done all the same', async () => {
-    const copies = Array.from({ length: 6 }, () => keys.evaluation.slice());
+    const copies = Array.from({ length: 5 }, () => keys.evaluation.slice());
     for (const evaluationKeys of [...copies, copies[0]]) {
       expect(await labels(await evaluator.infer({ ...job, evaluationKeys }))).toEqual(expected);
     }
-    evaluator.forget(copies[0]);
-    expect(await labels(await evaluator.infer(job))).toEqual(expected);
   }, 120_000);
+});
+
+describe('evaluation keys', () => {
+  test('are kept ready for the next job, and gone from the threads once they are forgotten', async () => {
+    const evaluationKeys = keys.evaluation.slice();
+    const theirs = { ...job, evaluationKeys };
+    await evaluator.infer(theirs);
+    // Whether this array is read again shows by its being none any more.
+    evaluationKeys.fill(0xff, HEADER_BYTES);
+    expect(await labels(await evaluator.infer(theirs))).toEqual(expected);
+    await evaluator.forget(evaluationKeys);
+    expect(await failure(evaluator.infer(theirs))).toBe('HOMOMORPHIC_INPUT');
+  }, 60_000);
+
+  test('that are forgotten while a job runs with them, or before it does, go with its end', async () => {
+    for (const isRunning of [true, false]) {
+      const evaluationKeys = keys.evaluation.slice();
+      const theirs = { ...job, evaluationKeys };
+      const before = isRunning ? undefined : await evaluator.forget(evaluationKeys);
+      const reply = evaluator.infer(theirs);
+      await (isRunning ? evaluator.forget(evaluationKeys) : before);
+      expect(await labels(await reply)).toEqual(expected);
+      evaluationKeys.fill(0xff, HEADER_BYTES);
+      expect(await failure(evaluator.infer(theirs))).toBe('HOMOMORPHIC_INPUT');
+    }
+  }, 60_000);
+
+  test('that are forgotten, or came with a bad request, leave their place to those of others', async () => {
+    // Enough for one user's keys.
+    const small = await Evaluator.open({ memoryBytes: 30 << 20, timeoutMs: 120_000 });
+    try {
+      for (let user = 0; user < 3; user++) {
+        const theirs = { ...job, evaluationKeys: keys.evaluation.slice() };
+        const wild = changed(request, (copy) => copy.fill(0xff, HEADER_BYTES + SEED_BYTES));
+        expect(await failure(small.infer({ ...theirs, request: wild }))).toBe('HOMOMORPHIC_INPUT');
+        if (user === 1) continue;
+        expect(await labels(await small.infer(theirs))).toEqual(expected);
+        await small.forget(theirs.evaluationKeys);
+      }
+    } finally {
+      await small.close();
+    }
+  }, 60_000);
+
+  test('are wiped where they were computed with', () => {
+    const single = new SingleEvaluator();
+    const loaded = single.loadNetwork(network);
+    const held = single.loadKeys(keys.evaluation);
+    const reply = () => Buffer.from(single.evaluate(loaded, held, request, 1, false));
+    const before = reply();
+    expect(reply().equals(before)).toBe(true);
+    single.forgetKeys(held);
+    expect(reply().equals(before)).toBe(false);
+  }, 60_000);
 });

@@ -7,6 +7,7 @@ export * from './ledger.ts';
 export * from './mqtt.ts';
 export * from './peak.ts';
 export * from './publisher.ts';
+export { RR_MAX } from './rhythm.ts';
 export * from './sealer.ts';
 export * from './segmenter.ts';
 export * from './sensor.ts';

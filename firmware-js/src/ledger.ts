@@ -21,6 +21,7 @@
  * valid, a slot 1 that was never written proves that none has been given out.
  */
 import { ascii, getU32, putU32 } from './bytes.ts';
+import { crc32 } from './crc32.ts';
 
 /** Two small slots of persistent storage. */
 export interface LedgerStorage {
@@ -36,18 +37,6 @@ export const LEDGER_BLOCK = 64;
 const LAST_LIMIT = 0xffffffff;
 const RECORD_BYTES = 12;
 const MAGIC = 'mzk1';
-
-/** CRC-32 of IEEE 802.3 over `bytes[0 .. length)`, bit by bit: it runs once per block. */
-function crc32(bytes: Uint8Array, length: number): number {
-  let crc = -1;
-  for (let i = 0; i < length; i++) {
-    crc ^= bytes[i];
-    for (let bit = 0; bit < 8; bit++) {
-      crc = (crc >>> 1) ^ (crc & 1 ? 0xedb88320 : 0);
-    }
-  }
-  return ~crc >>> 0;
-}
 
 /** The limit that a slot's content names, or -1 when it is not a whole record. */
 function limitOf(record: Uint8Array | undefined): number {

@@ -7,6 +7,7 @@ import {
   mkdirSync,
   openSync,
   readFileSync,
+  rmSync,
   writeSync,
 } from 'node:fs';
 import { connect as connectTcp } from 'node:net';
@@ -15,10 +16,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { connect as connectTls } from 'node:tls';
 import type { ConnectionOptions } from 'node:tls';
 import { hex } from './bytes.ts';
+import { crc32 } from './crc32.ts';
 import { deviceId } from './keys.ts';
 import { NonceLedger } from './ledger.ts';
 import type { LedgerStorage } from './ledger.ts';
 import type { ByteSocket } from './mqtt.ts';
+import { Outbox } from './outbox.ts';
+import type { OutboxStorage } from './outbox.ts';
 import { Publisher } from './publisher.ts';
 import type { PublisherOptions } from './publisher.ts';
 import { HeartbeatSensor } from './sensor.ts';
@@ -78,19 +82,42 @@ export function fileLedgerStorage(folder: string): LedgerStorage {
   return {
     read: (slot) => (existsSync(path(slot)) ? readFileSync(path(slot)) : undefined),
     write: (slot, bytes) => {
-      const created = !existsSync(path(slot));
-      const file = openSync(path(slot), 'w', 0o600);
-      try {
-        writeSync(file, bytes);
-        fsyncSync(file);
-      } finally {
-        closeSync(file);
-      }
-      if (created) {
-        syncFolder(folder);
-      }
+      writeThrough(folder, path(slot), bytes);
     },
   };
+}
+
+/** The outbox's slots as files of `folder`, see {@link fileLedgerStorage}. */
+export function fileOutbox(folder: string, samples: number): OutboxStorage {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const path = (slot: number) => join(folder, `outbox-${slot}`);
+  return {
+    slots: samples,
+    blockSlots: 1,
+    read: (slot) => (existsSync(path(slot)) ? readFileSync(path(slot)) : undefined),
+    write: (slot, record) => {
+      writeThrough(folder, path(slot), record);
+    },
+    discard: (slot) => {
+      rmSync(path(slot), { force: true });
+    },
+    erase: () => {},
+    checksum: (bytes) => crc32(bytes, bytes.length),
+  };
+}
+
+function writeThrough(folder: string, path: string, bytes: Uint8Array): void {
+  const created = !existsSync(path);
+  const file = openSync(path, 'w', 0o600);
+  try {
+    writeSync(file, bytes);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+  if (created) {
+    syncFolder(folder);
+  }
 }
 
 /** Makes a new file's name durable too. */
@@ -110,11 +137,15 @@ export type RunSensorOptions = BrokerAddress &
     ledgerFolder: string;
     /** The device id in hexadecimal when left out. */
     clientId?: string;
+    /** Keeps so many samples in the same folder until they are acknowledged; in RAM when left out. */
+    keep?: number;
   };
 
 export interface RunningSensor {
   sensor: HeartbeatSensor;
   publisher: Publisher;
+  /** With `keep`. */
+  outbox: Outbox | undefined;
   /** Waits until everything is acknowledged; false when that took longer than `timeoutMs`. */
   flush: (timeoutMs: number) => Promise<boolean>;
   /** Ends connection and timer, and wipes the keys. */
@@ -128,11 +159,22 @@ export interface RunningSensor {
  */
 export function runSensor(options: RunSensorOptions): RunningSensor {
   // The publisher gets what is left, so that it never holds the master key.
-  const { masterKey, userId, stream, epochBeats, ledgerFolder, host, port, tls, ...rest } = options;
+  const { masterKey, userId, stream, epochBeats, ledgerFolder, keep, ...others } = options;
+  const { host, port, tls, ...rest } = others;
   const device = deviceId(masterKey);
   const address = tls === undefined ? { host, port } : { host, port, tls };
+  const outbox =
+    keep === undefined ? undefined : new Outbox(fileOutbox(ledgerFolder, keep), device, stream);
   const publisher = new Publisher({
     ...rest,
+    onAcknowledged: (sequence) => {
+      outbox?.settle(sequence);
+      rest.onAcknowledged?.(sequence);
+    },
+    onRejected: (sequence, envelope) => {
+      outbox?.settle(sequence);
+      rest.onRejected?.(sequence, envelope);
+    },
     clientId: rest.clientId ?? hex(device),
     topic: sampleTopic(userId, device, stream),
     connect: () => openSocket(address),
@@ -146,8 +188,9 @@ export function runSensor(options: RunSensorOptions): RunningSensor {
     clock: Date.now,
     random: randomBytes,
     ledger: new NonceLedger(fileLedgerStorage(ledgerFolder)),
-    sink: publisher,
+    sink: outbox ?? publisher,
   });
+  outbox?.start(publisher);
   const tick = () => {
     publisher.tick(performance.now());
   };
@@ -156,12 +199,14 @@ export function runSensor(options: RunSensorOptions): RunningSensor {
   return {
     sensor,
     publisher,
+    outbox,
     flush: async (timeoutMs) => {
       const deadline = performance.now() + timeoutMs;
-      while (publisher.pending() > 0 && performance.now() < deadline) {
+      const waiting = outbox ?? publisher;
+      while (waiting.pending() > 0 && performance.now() < deadline) {
         await sleep(FLUSH_POLL_MS);
       }
-      return publisher.pending() === 0;
+      return waiting.pending() === 0;
     },
     close: () => {
       clearInterval(timer);

@@ -17,6 +17,10 @@ export function relation(a: number, b: number, unit: number): number {
 export function log2(x: number): number {
   let power = 1;
   let exponent = 0;
+  while (256 * power <= x) {
+    power *= 256;
+    exponent += 8;
+  }
   while (2 * power <= x) {
     power *= 2;
     exponent++;
@@ -40,23 +44,24 @@ export class RunningOrder {
   /** Takes a value in; the oldest goes when there are too many. */
   add(value: number): void {
     const sorted = this.sorted;
-    if (this.count === this.recent.length) {
+    let at = this.count;
+    if (at === this.recent.length) {
       const oldest = this.recent[this.next];
-      let at = 0;
+      at = 0;
       while (sorted[at] !== oldest) {
         at++;
       }
-      this.count--;
-      for (; at < this.count; at++) {
+      // The gap that it leaves moves to where the new value belongs.
+      for (; at + 1 < this.count && sorted[at + 1] < value; at++) {
         sorted[at] = sorted[at + 1];
       }
+    } else {
+      this.count++;
     }
-    let at = this.count;
     for (; at > 0 && sorted[at - 1] > value; at--) {
       sorted[at] = sorted[at - 1];
     }
     sorted[at] = value;
-    this.count++;
     this.recent[this.next] = value;
     this.next = (this.next + 1) % this.recent.length;
   }

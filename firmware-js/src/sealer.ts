@@ -61,7 +61,7 @@ export class Sealer {
   private closed = false;
   private readonly userId: Uint8Array;
   private readonly sink: EnvelopeSink;
-  private readonly epochBeats: number;
+  private readonly beatsPerEpoch: number;
   private readonly ledger: SequenceLedger;
   private readonly cipher = new AsconAead128();
   private readonly header: EnvelopeHeader;
@@ -76,8 +76,8 @@ export class Sealer {
     if (options.masterKey.length !== KEY_BYTES || options.userId.length !== USER_ID_BYTES) {
       throw new Error('sensor: the master key has 16 bytes and the user id 32');
     }
-    this.epochBeats = options.epochBeats ?? 0;
-    if (!(this.epochBeats >= 0 && this.epochBeats === Math.floor(this.epochBeats))) {
+    this.beatsPerEpoch = options.epochBeats ?? 0;
+    if (!(this.beatsPerEpoch >= 0 && this.beatsPerEpoch === Math.floor(this.beatsPerEpoch))) {
       throw new Error('sensor: beats per epoch are a whole number');
     }
     const masterKey = new Uint8Array(KEY_BYTES);
@@ -125,7 +125,7 @@ export class Sealer {
     const header = this.header;
     const time = Math.floor(timeMs);
     const sequence = this.ledger.next();
-    const epoch = this.epochBeats > 0 ? Math.floor(sequence / this.epochBeats) : epochOf(time);
+    const epoch = this.beatsPerEpoch > 0 ? Math.floor(sequence / this.beatsPerEpoch) : epochOf(time);
     if (!this.hasKey || epoch !== header.epoch) {
       this.changeEpoch(epoch);
     }

@@ -1,10 +1,12 @@
 /**
- * Cuts a stream of samples at 125 Hz into heartbeat windows of layout 2, see `context.ts`. A window
+ * Cuts a stream of samples at 125 Hz into heartbeat windows of layout 3, see `context.ts`. A window
  * tells when the next beat came, so it is complete at the next R peak, or when none comes soon.
  */
 import { BEAT_RATE_HZ, BEAT_SAMPLES } from '@mozaik/protocol/envelope';
-import { AFTER, BeatContext, RR_MAX, SEARCH } from './context.ts';
+import { BeatContext } from './context.ts';
 import { PeakDetector, REFRACTORY_SAMPLES } from './peak.ts';
+import { RR_MAX } from './rhythm.ts';
+import { AFTER, SEARCH } from './shape.ts';
 
 /** Longest time from an R peak until the detector tells of it, samples. */
 const DETECTION_DELAY = 20;

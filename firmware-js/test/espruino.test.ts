@@ -15,6 +15,7 @@ import { BITMAP_BLOCK, BitmapLedger } from '../src/espruino/bitmap-ledger.ts';
 import { fragmentCount, FRAME_SAMPLE, LAST } from '../src/fragment.ts';
 import { deviceId, epochKey } from '../src/keys.ts';
 import { FakeBoard, FakeStorage, PowerCut } from './fake-board.ts';
+import { FakeFlash } from './fake-flash.ts';
 
 const names = Object.keys(ESPRUINO_MODULES) as EspruinoModule[];
 const built = new Map(
@@ -177,6 +178,43 @@ describe('over Bluetooth', () => {
     on.bluetooth('disconnect');
     on.pass(6000);
     expect(on.packets).toEqual([]);
+  });
+
+  test('with an outbox, what a power cut finds unanswered is sent again, the same bytes', () => {
+    const flash = new FakeFlash(3);
+    const start = (previous?: FakeBoard) => {
+      const on = board({}, previous);
+      on.modules.set('Flash', flash);
+      const stored: number[] = [];
+      const device = connect(on, {
+        keep: flash.area,
+        onAcknowledged: (sequence: number) => stored.push(sequence),
+      });
+      on.bluetooth('connect');
+      return { on, device, stored };
+    };
+    const { on, device, stored } = start();
+    for (let n = 0; n < 40; n++) expect(device.sealer.beat(BEAT, 1000)).toBe(n);
+    on.pass(90 + 3 * FRAME_MS);
+    const [, first, second, third] = frames(on);
+    answer(on, STORED, first);
+    answer(on, REFUSED, second);
+    expect(device.transport.pending()).toBe(38);
+
+    const after = start(on);
+    expect(after.device.transport.pending()).toBe(38);
+    expect(after.device.sealer.beat(BEAT, 2000)).toBe(BITMAP_BLOCK);
+    let sent = 0;
+    while (after.device.transport.pending() > 0) {
+      after.on.pass(FRAME_MS);
+      for (const frame of frames(after.on)) {
+        if (frame[0] !== FRAME_SAMPLE) continue;
+        if (sent++ === 0) expect(frame).toEqual(third);
+        answer(after.on, STORED, frame);
+      }
+    }
+    expect(stored).toEqual([0]);
+    expect(after.stored).toEqual([...Array.from({ length: 38 }, (_, n) => n + 2), BITMAP_BLOCK]);
   });
 
   test('refuses a beat when its queue is full', () => {

@@ -5,7 +5,9 @@ import { NonceLedger, LEDGER_BLOCK } from '../src/ledger.ts';
 import { EcgSensor } from '../src/moddable/ecg.ts';
 import { keyValueLedger } from '../src/moddable/ledger.ts';
 import { ModdableMqtt } from '../src/moddable/mqtt.ts';
+import { keyValueOutbox } from '../src/moddable/outbox.ts';
 import { selfTest } from '../src/moddable/self-test.ts';
+import { Outbox } from '../src/outbox.ts';
 import { Publisher } from '../src/publisher.ts';
 
 interface Written {
@@ -154,14 +156,42 @@ describe('the ECG sensor class', () => {
   });
 });
 
-test('the ledger goes on in key-value storage', () => {
+function keyValueStorage() {
   const domain = new Map<string, ArrayBuffer>();
   const storage = {
     open: () => ({
       read: (key: string) => domain.get(key),
       write: (key: string, value: ArrayBuffer) => void domain.set(key, value),
+      delete: (key: string) => void domain.delete(key),
     }),
   };
+  return { domain, storage };
+}
+
+test('the outbox keeps samples in key-value storage until they are acknowledged', () => {
+  const { domain, storage } = keyValueStorage();
+  const start = () => new Outbox(keyValueOutbox(storage, 3), new Uint8Array(16), 0);
+  const outbox = start();
+  const sent: Uint8Array[] = [];
+  const sink = { offer: (bytes: Uint8Array) => sent.push(bytes.slice()) > 0 };
+  outbox.start(sink);
+  for (let n = 1; n <= 3; n++) expect(outbox.offer(envelope(n))).toBe(true);
+  expect(outbox.offer(envelope(4))).toBe(false);
+  outbox.settle(2);
+  expect(domain.size).toBe(2);
+  expect(outbox.offer(envelope(5))).toBe(true);
+  // One that the power cut short.
+  const [key, whole] = [...domain][0];
+  domain.set(key, whole.slice(0, 100));
+  sent.length = 0;
+  const after = start();
+  after.start(sink);
+  expect(sent).toEqual([envelope(3), envelope(5)]);
+  expect(after.offer(envelope(6))).toBe(true);
+});
+
+test('the ledger goes on in key-value storage', () => {
+  const { storage } = keyValueStorage();
   expect(new NonceLedger(keyValueLedger(storage)).next()).toBe(0);
   expect(new NonceLedger(keyValueLedger(storage)).next()).toBe(LEDGER_BLOCK);
 });

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -216,6 +216,25 @@ describe('against a real broker', () => {
     expect(reasons).toEqual(['the connection was lost']);
     expect(publisher.pending()).toBe(1);
   });
+});
+
+test('with an outbox, what was not acknowledged when the process ended is published by the next', async () => {
+  const { port: nobody, close } = await startBroker({});
+  await close();
+  const first = run(nobody, { keep: 40 });
+  for (let n = 0; n < 40; n++) expect(first.sensor.beat(beatOf(n), TIME)).toBe(n);
+  expect(first.sensor.beat(beatOf(40), TIME)).toBe(-1);
+  first.close();
+
+  const { port, received } = await broker({});
+  const second = run(port, { keep: 40 });
+  expect(second.outbox?.pending()).toBe(40);
+  expect(await second.flush(20_000)).toBe(true);
+  expect([...deduplicate(received).keys()]).toEqual(Array.from({ length: 40 }, (_, n) => n));
+  received.forEach(({ payload }, n) => {
+    expect(open(payload)).toEqual(beatOf(n));
+  });
+  expect(readdirSync(folder).sort()).toEqual(['ledger-0', 'ledger-1']);
 });
 
 describe('the ledger in files', () => {

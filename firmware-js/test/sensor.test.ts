@@ -129,7 +129,7 @@ describe('the heartbeat sensor', () => {
     // Peaks at 250, 350, ... 1350: two seconds are learnt from, the last window is not complete.
     expect(sent.length).toBe(12);
     // The number of the window's layout, see `context.ts`.
-    expect(open(sent[0], STREAM)?.[186]).toBe(2);
+    expect(open(sent[0], STREAM)?.[186]).toBe(3);
   });
 
   test('shows neither keys nor samples, and forgets the keys when closed', () => {

@@ -11,6 +11,8 @@ const stamp = existsSync(stampFile)
 if (stamp?.hash === hash) {
   test('the suite passed on the XS engine, on this very module', () => {
     expect(stamp.meter['encrypt 187 bytes']).toBeLessThanOrEqual(45_000);
+    // Describing a beat costs a board about as much as encrypting it.
+    expect(stamp.meter['describe a beat']).toBeLessThanOrEqual(50_000);
   });
 } else {
   console.warn('NOT RUN on the XS engine: `npm run test:xs` does it, with a C compiler');

@@ -16,6 +16,7 @@ const scripts = JSON.parse(await fs.readFile(`${folder}scripts.json`, 'utf8'));
 const CEILINGS = {
   'encrypt 187 bytes': 45_000,
   'segment, one sample': 1_500,
+  'describe a beat': 50_000,
 };
 
 const PLATFORM = `globalThis.platform = {
@@ -75,6 +76,33 @@ const MEASURED = {
       };
       feed(0, 500);`;
     return Math.ceil((await measure(prepare, 'feed(500, 1500);')) / 1000);
+  },
+  // What a hundred peaks cost beyond the same samples without any; every fourth beat is a wide one.
+  'describe a beat': async () => {
+    const prepare = (peaks) => `globalThis.samples = new Int32Array(16000);
+      const hump = (t, at, half, height) => {
+        const d = Math.abs(t - at);
+        return d < half ? Math.floor((height * (half - d)) / half) : 0;
+      };
+      for (let t = 0; t < 16000; t++) {
+        const p = t % 100;
+        const wide = Math.floor(t / 100) % 4 === 3;
+        samples[t] = ((t * 7919) % 13) + hump(p, 40, wide ? 18 : 6, 900) + hump(p, 70, 10, 100) +
+          (wide ? 0 : hump(p, 19, 7, 40));
+      }
+      globalThis.segmenter = new mozaik.Segmenter({ detect: false, onBeat() {} });
+      globalThis.feed = (from, to) => {
+        for (let t = from; t < to; t++) {
+          segmenter.push(samples[t], 8 * t);
+          if (${peaks} && t % 100 === 52) segmenter.pushPeak(11 + (Math.floor(t / 100) % 3));
+        }
+      };
+      feed(0, 5000);`;
+    const [described, pushed] = [
+      await measure(prepare(true), 'feed(5000, 15000);'),
+      await measure(prepare(false), 'feed(5000, 15000);'),
+    ];
+    return Math.ceil((described - pushed) / 100);
   },
 };
 

@@ -2,6 +2,7 @@
  * One job from announcement to delivery. The server checks everything by itself: the backend that
  * brings a job is trusted for nothing but delivery.
  */
+import type { RunningJob } from '@mozaik/client';
 import {
   checkBody,
   checkInForce,
@@ -38,13 +39,6 @@ export interface Workplace {
   evaluator: Evaluator;
   revocations: Revocations;
   now: () => number;
-}
-
-/** A job that runs; `consent` is known once it has been verified. */
-export interface RunningJob {
-  /** Ends the job; the reason is the error that it ends with. */
-  abort: AbortController;
-  consent?: { hash: Uint8Array; user: Uint8Array };
 }
 
 export interface JobReport {

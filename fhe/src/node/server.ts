@@ -2,14 +2,14 @@
  * The server node: hears of jobs over MQTT, checks each by itself, computes on ciphertexts that it
  * cannot read and delivers a reply that only the user can open.
  */
-import { TopicWatch } from '@mozaik/client';
-import { MozaikError, REVOCATION, toHex, TOPICS, verify, type ErrorCode } from '@mozaik/protocol';
+import { describeError, JobDesk, TopicWatch, type JobEvent } from '@mozaik/client';
+import { REVOCATION, toHex, TOPICS, verify } from '@mozaik/protocol';
 import { Evaluator, type EvaluatorOptions } from '../evaluator.ts';
 import { Backend } from './backend.ts';
 import { serverDescriptor } from './descriptor.ts';
 import { EvaluationKeyCache } from './keys.ts';
 import { Models } from './models.ts';
-import { runJob, type JobReport, type RunningJob, type Workplace } from './run.ts';
+import { runJob, type JobReport, type Workplace } from './run.ts';
 import { loadServerKeys, Revocations } from './state.ts';
 
 export interface ServerConfig {
@@ -29,26 +29,18 @@ export interface ServerConfig {
   log?: (event: ServerEvent) => void;
 }
 
-export interface ServerEvent extends Partial<JobReport> {
-  event: 'connected' | 'disconnected' | 'job-done' | 'job-failed' | 'revoked';
-  job?: string;
-  code?: ErrorCode;
-  detail?: string;
+export interface ServerEvent extends Omit<JobEvent, 'event'>, Partial<JobReport> {
+  event: 'connected' | 'disconnected' | JobEvent['event'];
 }
 
 const RECONNECT_MS = 1_000;
-/** Jobs at once: bounds memory, 12 MB each, when a backend announces thousands. */
-const JOBS_MAX = 16;
-/** Announcements of jobs that were handled are remembered this long: repeats are ignored. */
-const HANDLED_MAX = 4096;
 /** How often keys are looked for whose consents have ended, ms. */
 const SWEEP_MS = 60_000;
 
 export class Server {
   readonly #workplace: Workplace;
   readonly #watch: TopicWatch;
-  readonly #running = new Map<string, RunningJob>();
-  readonly #handled = new Set<string>();
+  readonly #jobs: JobDesk<JobReport>;
   readonly #log: (event: ServerEvent) => void;
   readonly #sweep: NodeJS.Timeout;
 
@@ -56,7 +48,13 @@ export class Server {
     this.#workplace = workplace;
     this.#log = config.log ?? (() => undefined);
     const me = toHex(this.id);
-    const { backend, evaluationKeys, now } = workplace;
+    const { backend, evaluationKeys, revocations, now } = workplace;
+    this.#jobs = new JobDesk<JobReport>({
+      run: (job, running) => runJob(workplace, job, running),
+      reportFailure: (job, code) => backend.reportFailure(job, code),
+      isRevoked: (consent, user) => revocations.has(consent, user),
+      log: (event, report) => this.#log({ ...event, ...report }),
+    });
     this.#watch = new TopicWatch({
       session: backend.session,
       mqttUrl: config.mqttUrl,
@@ -68,10 +66,10 @@ export class Server {
         this.#log({ event: 'connected' });
       },
       onMessage: (topic, payload) => {
-        if (topic === TOPICS.partyJobs(me)) this.#onJob(payload);
+        if (topic === TOPICS.partyJobs(me)) this.#jobs.announce(payload);
         else void this.#onRevocation(payload);
       },
-      onError: (error) => this.#log({ event: 'disconnected', ...describe(error) }),
+      onError: (error) => this.#log({ event: 'disconnected', ...describeError(error) }),
     });
     this.#sweep = setInterval(() => evaluationKeys.sweep(now()), SWEEP_MS);
     this.#sweep.unref();
@@ -92,7 +90,7 @@ export class Server {
     return new Server(config, {
       ...{ keys, descriptor, backend, revocations, evaluator, now },
       models: new Models(backend, seal),
-      evaluationKeys: new EvaluationKeyCache(backend, (held) => evaluator.forget(held)),
+      evaluationKeys: new EvaluationKeyCache(backend, (held) => void evaluator.forget(held)),
     });
   }
 
@@ -118,8 +116,7 @@ export class Server {
   /** Stops all jobs and closes every connection. */
   async close(): Promise<void> {
     clearInterval(this.#sweep);
-    const stopped = new MozaikError('UNAVAILABLE', 'the server is stopped');
-    for (const { abort } of this.#running.values()) abort.abort(stopped);
+    this.#jobs.close('the server is stopped');
     this.#workplace.models.forgetAll();
     await this.#watch.close();
     await this.#workplace.evaluator.close();
@@ -132,56 +129,10 @@ export class Server {
       const remembered = revocations.add(value.consent, signer);
       // If another consent of the user is in force, they are fetched again for its next request.
       evaluationKeys.drop(signer);
-      for (const [job, { consent, abort }] of this.#running) {
-        if (consent && !abort.signal.aborted && revocations.has(consent.hash, consent.user)) {
-          this.#log({ event: 'revoked', job });
-          abort.abort(new MozaikError('CONSENT_REVOKED'));
-        }
-      }
+      this.#jobs.stopRevoked();
       await remembered;
     } catch (error) {
-      this.#log({ event: 'revoked', ...describe(error) });
+      this.#log({ event: 'revoked', ...describeError(error) });
     }
   }
-
-  #onJob(payload: Uint8Array): void {
-    let job: unknown;
-    try {
-      ({ job } = JSON.parse(new TextDecoder().decode(payload)) as { job: unknown });
-    } catch {
-      return;
-    }
-    if (typeof job !== 'string' || !/^[0-9a-f]{32}$/.test(job) || this.#handled.has(job)) return;
-    this.#handled.add(job);
-    if (this.#handled.size > HANDLED_MAX) {
-      const [oldest] = this.#handled;
-      this.#handled.delete(oldest);
-    }
-    void this.#handle(job);
-  }
-
-  async #handle(job: string): Promise<void> {
-    const running: RunningJob = { abort: new AbortController() };
-    try {
-      if (this.#running.size >= JOBS_MAX) throw new MozaikError('UNAVAILABLE', 'too many jobs');
-      this.#running.set(job, running);
-      this.#log({ event: 'job-done', job, ...(await runJob(this.#workplace, job, running)) });
-    } catch (error) {
-      const known = describe(error);
-      this.#log({ event: 'job-failed', job, ...known });
-      if (this.#watch.closed) return;
-      // When the report does not arrive either, the backend's time limit ends the job.
-      await this.#workplace.backend.reportFailure(job, known.code).catch(() => undefined);
-    } finally {
-      this.#running.delete(job);
-    }
-  }
-}
-
-/** Code and detail of any error; what is not ours becomes INTERNAL without its text. */
-function describe(error: unknown): { code: ErrorCode; detail?: string } {
-  if (!(error instanceof MozaikError)) return { code: 'INTERNAL' };
-  return error.detail === undefined
-    ? { code: error.code }
-    : { code: error.code, detail: error.detail };
 }

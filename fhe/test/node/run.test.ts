@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from '@jest/globals';
+import type { RunningJob } from '@mozaik/client';
 import {
   CONSENT,
   jobHash,
@@ -20,7 +21,7 @@ import type { Job } from '../../src/evaluator.ts';
 import { serverDescriptor } from '../../src/node/descriptor.ts';
 import { EvaluationKeyCache } from '../../src/node/keys.ts';
 import { Models } from '../../src/node/models.ts';
-import { checkConsent, runJob, type RunningJob, type Workplace } from '../../src/node/run.ts';
+import { checkConsent, runJob, type Workplace } from '../../src/node/run.ts';
 import { KEYS_FILE, loadServerKeys, Revocations } from '../../src/node/state.ts';
 import {
   codeOf,

@@ -51,16 +51,23 @@ describe('the agent', () => {
   test(
     'has its beats classified, single and in batches, and says which are altered',
     async () => {
+      // More than the single layout takes wait for the agent.
+      await alice.publish({ count: 20 });
+      await until(
+        async () => (await alice.api.pending(consent)).length === 20,
+        () => 'the samples of alice',
+      );
+      await alice.startAgent();
+      expectRight(alice, await alice.allResults(consent, 20));
+      expect(alice.layouts).toEqual(['batch']);
+
       await alice.publish({ count: 2 });
       await alice.publish({ altered: true });
-      await alice.startAgent();
-      const first = await alice.allResults(consent, 3);
-      expect([...first.values()].map(({ authentic }) => authentic)).toEqual([true, true, false]);
-      expectRight(alice, first);
-
-      // More than the single layout takes wait for the agent while it is busy.
-      await alice.publish({ count: 30 });
-      expectRight(alice, await alice.allResults(consent, 33));
+      const all = await alice.allResults(consent, 23);
+      expectRight(alice, all);
+      const altered = [...all].filter(([, { authentic }]) => !authentic);
+      expect(altered.map(([sequence]) => sequence)).toEqual([22]);
+      expect(new Set(alice.layouts.slice(1))).toEqual(new Set(['single']));
       expect(alice.errors).toEqual([]);
     },
     SLOW,
@@ -71,7 +78,7 @@ describe('the agent', () => {
     async () => {
       const before = statSync(keyFile(alice)).mtimeMs;
       await alice.publish();
-      await alice.allResults(consent, 34);
+      await alice.allResults(consent, 24);
       expect(statSync(keyFile(alice)).mtimeMs).toBe(before);
 
       const folder = path.join(alice.userDir, 'homomorphic');
@@ -101,7 +108,7 @@ describe('the agent', () => {
       const [old] = await alice.api.jobs(consent);
       await alice.keyring.renew();
       await alice.publish();
-      expectRight(alice, await alice.allResults(consent, 35));
+      expectRight(alice, await alice.allResults(consent, 25));
       expect(readFileSync(keyFile(alice)).equals(before)).toBe(false);
       expect(backendFiles()).toHaveLength(1);
       expect((await alice.results(old.job)).beats.length).toBeGreaterThan(0);
@@ -169,7 +176,7 @@ describe('a hostile user', () => {
       const malformed = ['failed', 'HOMOMORPHIC_INPUT'];
 
       // Alice's beats are computed meanwhile.
-      const going = alice.publish({ count: 3 }).then(() => alice.allResults(consent, 38));
+      const going = alice.publish({ count: 3 }).then(() => alice.allResults(consent, 28));
 
       // Ciphertexts of other parameters: those of one layout as those of the other.
       expect(await ask('batch', none, single)).toEqual(malformed);
@@ -209,7 +216,7 @@ describe('a revocation', () => {
       await alice.publish({ count: 2 });
       // A new consent is served again: the agent sends the keys once more.
       const next = await alice.consent();
-      await alice.allResults(next, 40);
+      await alice.allResults(next, 30);
       expect((await alice.api.jobs(consent)).length).toBe(samples);
       expect(world.server.holdsKeysOf(id) || backendFiles().length > 0).toBe(true);
     },

@@ -13,6 +13,7 @@ export const ESPRUINO_MODULES = {
   'mozaik-ecg': 'for an analog front end',
   'mozaik-mqtt': 'for boards with a network',
   'mozaik-ble': 'for boards that only have Bluetooth',
+  'mozaik-outbox': 'keeps samples over a power cut',
 } as const;
 export type EspruinoModule = keyof typeof ESPRUINO_MODULES;
 

@@ -2,7 +2,7 @@
  * Makes a script small for a board: sentences for people become numbers, members that nothing uses go,
  * `this` gets a short name, and the names that are nobody else's become one letter.
  */
-import { minify } from 'terser';
+import { minify, type MinifyOptions } from 'terser';
 import ts from 'typescript';
 import { ABSENT_MEMBERS } from './gate.ts';
 import { PLATFORM_NAMES } from './names.ts';
@@ -110,22 +110,25 @@ function aliasThis(source: string): string {
   return apply(source, edits);
 }
 
-/** Frequent phrases become calls of these. */
+/** Frequent phrases become calls of these, and so do functions of `Math`. */
 const HELPERS: Record<string, string> = {
   fail$: 'function fail$(text) { throw new Error(text); }',
   bytes$: 'function bytes$(from) { return new Uint8Array(from); }',
-  floor$: 'const floor$ = Math.floor;',
 };
+/** How often a function of `Math` must be called before a name of its own saves anything. */
+const MATH_FROM = 3;
 
 /** Replaces `throw new Error(...)` and other frequent phrases by calls of the helpers. */
 function shorten(source: string): string {
   const edits: Edit[] = [];
+  const math = new Map<string, ts.Node[]>();
   walk(parse(source), (node) => {
     if (ts.isNewExpression(node) && node.expression.getText() === 'Uint8Array') {
       edits.push({ start: node.getStart(), end: node.expression.end, text: 'bytes$' });
     }
-    if (ts.isPropertyAccessExpression(node) && node.getText() === 'Math.floor') {
-      edits.push({ start: node.getStart(), end: node.end, text: 'floor$' });
+    if (ts.isPropertyAccessExpression(node) && node.expression.getText() === 'Math') {
+      const name = node.name.text;
+      math.set(name, [...(math.get(name) ?? []), node]);
     }
     if (
       ts.isThrowStatement(node) &&
@@ -136,9 +139,20 @@ function shorten(source: string): string {
       edits.push({ start: node.getStart(), end: message.getStart(), text: 'fail$(' });
     }
   });
+  const frequent = [...math].filter(([, places]) => places.length >= MATH_FROM);
+  for (const [name, places] of frequent) {
+    edits.push(
+      ...places.map((node) => ({ start: node.getStart(), end: node.end, text: `${name}$` })),
+    );
+  }
   const short = apply(source, edits);
-  const used = Object.keys(HELPERS).filter((name) => short.includes(name));
-  return used.map((name) => HELPERS[name] + '\n').join('') + short;
+  const helpers = [
+    ...Object.keys(HELPERS)
+      .filter((name) => short.includes(name))
+      .map((name) => HELPERS[name]),
+    ...frequent.map(([name]) => `const ${name}$ = Math.${name};`),
+  ];
+  return helpers.map((helper) => helper + '\n').join('') + short;
 }
 
 /** After minifying: nothing assigns to a constant, so a variable does as well, and two join. */
@@ -161,25 +175,32 @@ export interface ShrinkOptions {
   messages: string[];
 }
 
+const OPTIONS: MinifyOptions = {
+  ecma: 2015,
+  toplevel: true,
+  compress: {
+    passes: 4,
+    toplevel: true,
+    // A hoisted function or variable is not there yet on Espruino.
+    hoist_funs: false,
+    hoist_vars: false,
+    unsafe_arrows: true,
+    pure_getters: true,
+    keep_fargs: false,
+  },
+  mangle: { toplevel: true },
+};
+
 export async function shrink(source: string, options: ShrinkOptions): Promise<string> {
   const { publicNames, messages } = options;
   const numbered = numberMessages(source, messages);
   const reserved = [...PLATFORM_NAMES, ...ABSENT_MEMBERS, ...publicNames, ...quotedNames(numbered)];
   const ready = aliasThis(shorten(dropUnused(numbered, new Set(reserved))));
-  const { code } = await minify(ready, {
-    ecma: 2015,
-    toplevel: true,
-    compress: {
-      passes: 4,
-      toplevel: true,
-      // A hoisted function or variable is not there yet on Espruino.
-      hoist_funs: false,
-      hoist_vars: false,
-      unsafe_arrows: true,
-      pure_getters: true,
-      keep_fargs: false,
-    },
+  const { code: once = '' } = await minify(ready, {
+    ...OPTIONS,
     mangle: { toplevel: true, properties: { builtins: true, reserved } },
   });
-  return withoutConst(code ?? '');
+  // Once more: declarations that were of two kinds are now of one, and join.
+  const { code: twice = '' } = await minify(withoutConst(once), OPTIONS);
+  return withoutConst(twice);
 }

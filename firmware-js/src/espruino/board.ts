@@ -8,6 +8,21 @@ export interface Storage {
   erase(name: string): void;
 }
 
+/** Flash, in the form in which Espruino's `Flash.getFree()` lists it. */
+export interface FlashArea {
+  addr: number;
+  length: number;
+}
+
+/** Flash by its addresses. Addresses and lengths of writes are multiples of 4. */
+export interface FlashModule {
+  getPage(address: number): FlashArea | undefined;
+  erasePage(address: number): void;
+  /** Bits can only be cleared. */
+  write(bytes: Uint8Array, address: number): void;
+  read(length: number, address: number): Uint8Array;
+}
+
 /** A pin, opaque to us. */
 export type Pin = unknown;
 

@@ -3,7 +3,7 @@ import { deviceId } from '../keys.ts';
 import { Sealer } from '../sealer.ts';
 import type { EnvelopeSink } from '../sealer.ts';
 import { BitmapLedger } from './bitmap-ledger.ts';
-import type { Storage } from './board.ts';
+import type { FlashArea, Storage } from './board.ts';
 import { chooseCipher } from './cipher.ts';
 import type { Speed } from './cipher.ts';
 import type { EcgOptions } from './ecg.ts';
@@ -23,6 +23,8 @@ export interface ConnectOptions extends Partial<BrokerOptions> {
   kind?: number;
   /** The analog front end; heartbeats come through `sealer` when left out. */
   ecg?: EcgOptions;
+  /** Free flash that keeps samples over a power cut, by the module `mozaik-outbox`; RAM when left out. */
+  keep?: FlashArea;
   /** The password that the store gave this device. */
   password?: string;
   /** The store has this sample on its disk. */
@@ -40,6 +42,11 @@ export interface Transport extends EnvelopeSink {
 
 export interface TransportModule {
   open(options: ConnectOptions, device: Uint8Array): Transport;
+}
+
+/** What keeps samples in flash until they are acknowledged: the module `mozaik-outbox`. */
+export interface OutboxModule {
+  open(options: ConnectOptions, device: Uint8Array, module: TransportModule): Transport;
 }
 
 /** What samples a heart and cuts its beats: the module `mozaik-ecg`. */
@@ -66,7 +73,10 @@ export function connect(options: ConnectOptions): Device {
   const cipher = chooseCipher();
   const name = options.host === undefined ? 'mozaik-ble' : 'mozaik-mqtt';
   const module = boardRequire(name) as TransportModule;
-  const transport = module.open(options, deviceId(options.masterKey));
+  const id = deviceId(options.masterKey);
+  const transport = options.keep
+    ? (boardRequire('mozaik-outbox') as OutboxModule).open(options, id, module)
+    : module.open(options, id);
   const sealer = new Sealer({
     masterKey: options.masterKey,
     userId: options.userId,

@@ -54,6 +54,7 @@ export interface NetworkService {
 export interface KeyValueDomain {
   read(key: string): ArrayBuffer | undefined;
   write(key: string, value: ArrayBuffer): void;
+  delete(key: string): void;
 }
 
 export interface KeyValueStorage {

@@ -5,6 +5,7 @@ import { BEAT_RATE_HZ } from '@mozaik/protocol/envelope';
 import { hex } from '../bytes.ts';
 import { deviceId } from '../keys.ts';
 import { NonceLedger } from '../ledger.ts';
+import { Outbox } from '../outbox.ts';
 import { Publisher } from '../publisher.ts';
 import { HeartbeatSensor } from '../sensor.ts';
 import { sampleTopic } from '../topic.ts';
@@ -13,12 +14,15 @@ import type { EcgSensorOptions } from './ecg.ts';
 import { keyValueLedger } from './ledger.ts';
 import { ModdableMqtt } from './mqtt.ts';
 import type { ModdableBroker } from './mqtt.ts';
+import { keyValueOutbox } from './outbox.ts';
 import { selfTest } from './self-test.ts';
 
 export * from '../index.ts';
+export { Outbox } from '../outbox.ts';
 export { EcgSensor } from './ecg.ts';
 export { keyValueLedger } from './ledger.ts';
 export { ModdableMqtt } from './mqtt.ts';
+export { keyValueOutbox } from './outbox.ts';
 export { selfTest } from './self-test.ts';
 
 export interface ConnectOptions extends ModdableBroker {
@@ -32,6 +36,8 @@ export interface ConnectOptions extends ModdableBroker {
   epochBeats?: number;
   /** The password that the store gave this device. */
   password?: string;
+  /** Keeps so many samples in flash, over a power cut, see `outbox.ts`; in RAM only when left out. */
+  keep?: number;
   /** The analog front end; heartbeats come through `sensor` when left out. */
   ecg?: EcgSensorOptions;
   /** Whether all electrodes are on. */
@@ -44,6 +50,8 @@ export interface ConnectOptions extends ModdableBroker {
 export interface Device {
   sensor: HeartbeatSensor;
   publisher: Publisher;
+  /** With `keep`. */
+  outbox: Outbox | undefined;
   /** Ends everything and wipes the keys. */
   stop: () => void;
 }
@@ -61,27 +69,39 @@ function randomBytes(bytes: Uint8Array): void {
 export function connect(options: ConnectOptions): Device {
   selfTest();
   const id = deviceId(options.masterKey);
+  const stream = options.stream ?? 0;
+  const outbox =
+    options.keep === undefined
+      ? undefined
+      : new Outbox(keyValueOutbox(storage, options.keep), id, stream);
   const publisher = new Publisher({
     client: (events) => new ModdableMqtt(options, events),
     clientId: hex(id),
     username: hex(id),
     password: options.password,
-    topic: sampleTopic(options.userId, id, options.stream ?? 0),
+    topic: sampleTopic(options.userId, id, stream),
     random: randomBytes,
-    onAcknowledged: options.onAcknowledged,
-    onRejected: options.onRejected,
+    onAcknowledged: (sequence) => {
+      outbox?.settle(sequence);
+      options.onAcknowledged?.(sequence);
+    },
+    onRejected: (sequence) => {
+      outbox?.settle(sequence);
+      options.onRejected?.(sequence);
+    },
     onDisconnected: options.onDisconnected,
   });
   const sensor = new HeartbeatSensor({
     masterKey: options.masterKey,
     userId: options.userId,
-    stream: options.stream ?? 0,
+    stream,
     epochBeats: options.epochBeats,
     clock: Date.now,
     random: randomBytes,
     ledger: new NonceLedger(keyValueLedger(storage)),
-    sink: publisher,
+    sink: outbox ?? publisher,
   });
+  outbox?.start(publisher);
   const tick = () => {
     publisher.tick(Date.now());
   };
@@ -107,6 +127,7 @@ export function connect(options: ConnectOptions): Device {
   return {
     sensor,
     publisher,
+    outbox,
     stop: () => {
       timers.forEach((one) => {
         timer.clear(one);

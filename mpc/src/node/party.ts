@@ -2,14 +2,14 @@
  * The party node: hears of jobs over MQTT, checks each by itself, computes with its two peers and
  * delivers a result that only the user can open. Shares live in memory and end with the job.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
+import { describeError, JobDesk, type JobEvent } from '@mozaik/client/job-desk';
 import { connect, type MqttClient } from 'mqtt';
-import { MozaikError, REVOCATION, toHex, TOPICS, verify, type ErrorCode } from '@mozaik/protocol';
+import { REVOCATION, toHex, TOPICS, verify } from '@mozaik/protocol';
 import { Backend } from './backend.ts';
 import { partyDescriptor } from './descriptor.ts';
 import { Models } from './models.ts';
 import { Peers } from './peers.ts';
-import { runJob, type JobReport, type RunningJob, type Workplace } from './run.ts';
+import { runJob, type JobReport, type Workplace } from './run.ts';
 import { loadPartyKeys, Revocations } from './state.ts';
 
 export interface PartyConfig {
@@ -32,26 +32,17 @@ export interface PartyConfig {
   log?: (event: PartyEvent) => void;
 }
 
-export interface PartyEvent extends Partial<JobReport> {
-  event: 'listening' | 'connected' | 'disconnected' | 'job-done' | 'job-failed' | 'revoked';
-  job?: string;
-  code?: ErrorCode;
-  detail?: string;
+export interface PartyEvent extends Omit<JobEvent, 'event'>, Partial<JobReport> {
+  event: 'listening' | 'connected' | 'disconnected' | JobEvent['event'];
 }
 
 const PEER_TIMEOUT_MS = 20_000;
 const RECONNECT_MS = 1_000;
-/** Jobs at once: bounds memory when a backend announces thousands. The others are tried later. */
-const JOBS_MAX = 16;
-/** Waits before each attempt to report a failure, ms. */
-const REPORT_WAITS_MS = [0, 1_000, 5_000];
-/** Announcements of jobs that were handled are remembered this long: repeats are ignored. */
-const HANDLED_MAX = 4096;
+
 export class Party {
   readonly #config: PartyConfig;
   readonly #workplace: Workplace;
-  readonly #running = new Map<string, RunningJob>();
-  readonly #handled = new Set<string>();
+  readonly #jobs: JobDesk<JobReport>;
   readonly #log: (event: PartyEvent) => void;
   #mqtt: MqttClient | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -61,6 +52,13 @@ export class Party {
     this.#config = config;
     this.#workplace = workplace;
     this.#log = config.log ?? (() => undefined);
+    const { backend, revocations } = workplace;
+    this.#jobs = new JobDesk<JobReport>({
+      run: (job, running) => runJob(workplace, job, running),
+      reportFailure: (job, code) => backend.reportFailure(job, code),
+      isRevoked: (consent, user) => revocations.has(consent, user),
+      log: (event, report) => this.#log({ ...event, ...report }),
+    });
   }
 
   /** Loads or makes the party's keys and listens for peers; {@link Party.start} does the rest. */
@@ -100,7 +98,7 @@ export class Party {
       await this.#workplace.backend.publishDescriptor(this.id, this.descriptor);
       await this.#subscribe();
     } catch (error) {
-      this.#log({ event: 'disconnected', ...describe(error) });
+      this.#log({ event: 'disconnected', ...describeError(error) });
       this.#startLater();
     }
   }
@@ -109,8 +107,7 @@ export class Party {
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#timer);
-    const stopped = new MozaikError('UNAVAILABLE', 'the party is stopped');
-    for (const { abort } of this.#running.values()) abort.abort(stopped);
+    this.#jobs.close('the party is stopped');
     this.#workplace.models.wipe();
     await this.#mqtt?.endAsync(true);
     await this.#workplace.peers.close();
@@ -135,7 +132,7 @@ export class Party {
       this.#startLater();
     });
     client.on('message', (topic, payload) => {
-      if (topic === TOPICS.partyJobs(me)) this.#onJob(payload);
+      if (topic === TOPICS.partyJobs(me)) this.#jobs.announce(payload);
       else if (topic === TOPICS.partyRevocations(me)) this.#onRevocation(payload);
     });
     client.on('connect', () => {
@@ -154,69 +151,10 @@ export class Party {
   #onRevocation(payload: Buffer): void {
     try {
       const { value, signer } = verify(REVOCATION, new Uint8Array(payload));
-      const { revocations } = this.#workplace;
-      revocations.add(value.consent, signer);
-      for (const [job, { consent, abort }] of this.#running) {
-        if (consent && !abort.signal.aborted && revocations.has(consent.hash, consent.user)) {
-          this.#log({ event: 'revoked', job });
-          abort.abort(new MozaikError('CONSENT_REVOKED'));
-        }
-      }
+      this.#workplace.revocations.add(value.consent, signer);
+      this.#jobs.stopRevoked();
     } catch (error) {
-      this.#log({ event: 'revoked', ...describe(error) });
+      this.#log({ event: 'revoked', ...describeError(error) });
     }
   }
-
-  #onJob(payload: Buffer): void {
-    let job: unknown;
-    try {
-      ({ job } = JSON.parse(payload.toString('utf8')) as { job: unknown });
-    } catch {
-      return;
-    }
-    if (typeof job !== 'string' || !/^[0-9a-f]{32}$/.test(job) || this.#handled.has(job)) return;
-    this.#handled.add(job);
-    if (this.#handled.size > HANDLED_MAX) {
-      const [oldest] = this.#handled;
-      this.#handled.delete(oldest);
-    }
-    void this.#handle(job);
-  }
-
-  async #handle(job: string): Promise<void> {
-    const running: RunningJob = { abort: new AbortController() };
-    try {
-      if (this.#running.size >= JOBS_MAX) throw new MozaikError('UNAVAILABLE', 'too many jobs');
-      this.#running.set(job, running);
-      this.#log({ event: 'job-done', job, ...(await runJob(this.#workplace, job, running)) });
-    } catch (error) {
-      const known = describe(error);
-      this.#log({ event: 'job-failed', job, ...known });
-      await this.#report(job, known.code);
-    } finally {
-      this.#running.delete(job);
-    }
-  }
-
-  /** Tells the backend of a failure. When no report arrives, its time limit ends the job. */
-  async #report(job: string, code: ErrorCode): Promise<void> {
-    for (const waitMs of REPORT_WAITS_MS) {
-      if (waitMs > 0) await sleep(waitMs, undefined, { ref: false });
-      if (this.#closed) return;
-      try {
-        return await this.#workplace.backend.reportFailure(job, code);
-      } catch (error) {
-        // Any other answer would be the same again.
-        if (describe(error).code !== 'UNAVAILABLE') return;
-      }
-    }
-  }
-}
-
-/** Code and detail of any error; what is not ours becomes INTERNAL without its text. */
-function describe(error: unknown): { code: ErrorCode; detail?: string } {
-  if (!(error instanceof MozaikError)) return { code: 'INTERNAL' };
-  return error.detail === undefined
-    ? { code: error.code }
-    : { code: error.code, detail: error.detail };
 }

@@ -1,4 +1,5 @@
 /** One job from announcement to delivery, at one party. */
+import type { RunningJob } from '@mozaik/client/job-desk';
 import {
   adversaryOf,
   equalBytes,
@@ -38,14 +39,6 @@ export interface Workplace {
   revocations: Revocations;
   peerTimeoutMs: number;
   now: () => number;
-}
-
-/** A job that runs; `consent` is known once it has been verified. */
-export interface RunningJob {
-  /** Ends the job; the reason is the error that it ends with. */
-  abort: AbortController;
-  /** Hash of the consent, and id of the user who gave it. */
-  consent?: { hash: Uint8Array; user: Uint8Array };
 }
 
 export interface JobReport {

@@ -25,6 +25,7 @@ interface Options extends AgentOptions {
   stream: number;
   ecg?: string;
   leadsOff?: string[];
+  keep?: number;
   gateway?: string;
   wifi?: string;
   dryRun?: true;
@@ -35,8 +36,11 @@ A key is made for the board, written to it together with the code, and kept in t
 board's self-test has passed. It is shown nowhere. The board is then registered.
 Espruino boards need the "espruino" tool, Moddable boards the Moddable SDK. PUCKJS, PIXLJS, MDBT42Q, JOLTJS
 and BANGLEJS2 have Bluetooth only: their samples go through "mozaik gateway". ESPRUINOWIFI and ESP32 publish
-to --broker; connecting to the WiFi is left to your own program on the board.`;
+to --broker; connecting to the WiFi is left to your own program on the board.
+--keep wears the flash out: an nRF52's in weeks of continuous use. See docs/boards.md.`;
 
+/** Each takes 5 bytes of the board's RAM. */
+const KEEP_MAX = 1024;
 const PIN = /^[A-Za-z]{1,2}\d{1,3}$/;
 
 function pin(text: string): string {
@@ -68,6 +72,7 @@ export function flashCommand(program: Command): void {
       'Espruino: high while an electrode is loose; may be repeated',
       pins,
     )
+    .option('--keep <n>', 'keep up to n samples in flash over a power cut', wholeNumber(1))
     .option('--broker <url>', 'the MQTT broker as a board with a network reaches it')
     .option('--wifi <file>', 'Moddable: JSON with "ssid" and "password", mode 0600')
     .option('--gateway <dir>', 'let the gateway with this folder publish for the board')
@@ -88,10 +93,10 @@ async function run(options: Options): Promise<void> {
   // A terminal that is closed: what is temporary is removed when the process exits.
   process.once('SIGHUP', () => process.exit(129));
   const { dir, user, api } = await connectUser(options);
-  const { ecg, leadsOff = [], gateway } = options;
+  const { ecg, leadsOff = [], gateway, keep } = options;
   try {
     const { device, cipher } = await flash({
-      ...{ target, api, dir, user: user.identity.id, name, stream, gateway, signal },
+      ...{ target, api, dir, user: user.identity.id, name, stream, gateway, keep, signal },
       broker: options.broker === undefined ? undefined : boardBroker(options.broker),
       ecg: ecg === undefined ? undefined : { pin: ecg, leadsOff },
       say: note,
@@ -104,7 +109,8 @@ async function run(options: Options): Promise<void> {
   }
 }
 
-function checkUsage({ board, broker, gateway, ecg, leadsOff, wifi, stream }: Options): void {
+function checkUsage(options: Options): void {
+  const { board, broker, gateway, ecg, leadsOff, keep, wifi, stream } = options;
   const isModdable = board.ecosystem === 'moddable';
   if (board.network && broker === undefined) {
     throw usageError('this board needs --broker, as it reaches it: not 127.0.0.1');
@@ -112,6 +118,12 @@ function checkUsage({ board, broker, gateway, ecg, leadsOff, wifi, stream }: Opt
   if (!board.network && broker !== undefined) throw usageError('this board has no network');
   if (board.network && gateway !== undefined) throw usageError('this board needs no gateway');
   if (ecg === undefined && leadsOff !== undefined) throw usageError('--leads-off goes with --ecg');
+  if (!isModdable && board.network && keep !== undefined) {
+    throw usageError(
+      'this board does not say which flash is free: give `keep` to `connect` yourself',
+    );
+  }
+  if (keep !== undefined && keep > KEEP_MAX) throw usageError(`--keep is at most ${KEEP_MAX}`);
   if (isModdable && ecg !== undefined) throw usageError('the pins are in the Moddable app');
   if (!isModdable && wifi !== undefined) throw usageError('--wifi is for Moddable boards');
   if (stream > 0xffff) throw usageError('--stream is at most 65535');
@@ -123,9 +135,9 @@ function boardBroker(url: string): { host: string; port: number; tls: boolean } 
   return { host, port, tls: tls !== undefined };
 }
 
-async function targetOf({ board, port, ecg, wifi }: Options): Promise<Target> {
+async function targetOf({ board, port, ecg, keep, wifi }: Options): Promise<Target> {
   if (board.ecosystem === 'espruino') {
-    return espruinoTarget({ ...board, port, ecg: ecg !== undefined });
+    return espruinoTarget({ ...board, port, ecg: ecg !== undefined, keep: keep !== undefined });
   }
   const network = wifi === undefined ? undefined : await readWifi(wifi);
   return moddableTarget({ platform: board.platform, port, wifi: network });

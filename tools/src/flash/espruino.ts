@@ -31,6 +31,8 @@ export interface EspruinoOptions {
   network: boolean;
   thumb: boolean;
   ecg: boolean;
+  /** Whether it has an outbox in flash. */
+  keep: boolean;
   /** A serial port, `tcp://host:port`, or a Bluetooth address. */
   port: string;
 }

@@ -23,6 +23,8 @@ export interface FlashOptions {
   /** The broker as the board reaches it; left out for boards without a network. */
   broker: { host: string; port: number; tls: boolean } | undefined;
   ecg: Settings['ecg'];
+  /** Samples that it keeps over a power cut. */
+  keep: number | undefined;
   /** Folder of the gateway that is to publish for this board. */
   gateway: string | undefined;
   signal: AbortSignal;
@@ -100,7 +102,7 @@ async function checkName({ api, dir, name }: FlashOptions): Promise<void> {
 }
 
 async function writeAndTest(
-  { target, user, stream, broker, ecg, signal, say }: FlashOptions,
+  { target, user, stream, broker, ecg, keep, signal, say }: FlashOptions,
   device: Device,
   password: string | undefined,
 ): Promise<SelfTest> {
@@ -111,6 +113,7 @@ async function writeAndTest(
       ...{ masterKey, userId: user, stream },
       ...(broker && password !== undefined && { broker: { ...broker, password } }),
       ...(ecg && { ecg }),
+      ...(keep !== undefined && { keep }),
     },
     signal,
   );

@@ -89,9 +89,10 @@ function manifest(config: ModdableOptions['wifi']): string {
 }
 
 /** It holds the key: the caller wipes it. */
-function settingsModule({ masterKey, userId, stream, broker }: Settings): Buffer {
+function settingsModule({ masterKey, userId, stream, broker, keep }: Settings): Buffer {
   const { host, port, password } = broker!;
-  const content = { masterKey: [...masterKey], userId: [...userId], stream, host, port, password };
+  const keys = { masterKey: [...masterKey], userId: [...userId] };
+  const content = { ...keys, stream, host, port, password, keep };
   return Buffer.from(`export default ${JSON.stringify(content)};\n`);
 }
 

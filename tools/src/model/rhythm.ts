@@ -69,12 +69,13 @@ function materialOf({ record, annotations }: AnnotatedRecord, lead: number): Mat
   return { samples, peaks, normal, ventricular, interval: intervals[intervals.length >> 1] };
 }
 
-/** Sinus rhythm with single early beats, couplets and runs, and ventricular beats if there are any. */
+/** Sinus rhythm with single early beats, couplets and runs, and ventricular and fused beats if there are any. */
 function planEctopy(random: Random, { interval, ventricular }: Material, beats: number): Planned[] {
   const base = Math.min(130, Math.max(70, interval * random.between(0.85, 1.2)));
   const early = random.between(0.02, 0.15);
   const wide = ventricular.length >= LEAST_VENTRICULAR ? random.between(0, 0.08) : 0;
   const runInterval = base * random.between(0.5, 0.75);
+  const fused = wide > 0 ? random.between(0, 0.06) : 0;
   const usualP = random.between(-1, 0.8);
   const plan: Planned[] = [];
   let drift = 1;
@@ -94,6 +95,9 @@ function planEctopy(random: Random, { interval, ventricular }: Material, beats: 
     } else if (draw < early + wide) {
       plan.push({ label: 'V', rr: rr * random.between(0.5, 0.85), p: 0 });
       plan.push({ label: 'N', rr: rr * random.between(1.1, 1.5), p: 1 });
+    } else if (draw < early + wide + fused) {
+      // The ventricle has fired as well, just before the P wave's beat reached it.
+      plan.push({ label: 'F', rr: rr * random.between(0.85, 1.02), p: 1 });
     } else {
       plan.push({ label: 'N', rr: rr * (1 + 0.03 * random.normal()), p: 1 });
     }
@@ -132,18 +136,25 @@ function render(
       signal[to + i] += scale * (samples[peak + i] - first - slope * (i - from));
     }
   };
+  const addBeat = (to: number, beat: number, from: number, scale: number): void => {
+    const until = Math.min(T_TO.most, peaks[beat + 1] - peaks[beat] - T_TO.beforeNext);
+    add(to, beat, from, Math.max(T_TO.least, until), scale);
+  };
   const start = random.below(normal.length);
   let wide = 0;
   plan.forEach(({ label, p }, k) => {
-    const isWide = label === 'V';
-    const beat = isWide
-      ? ventricular[wide++ % ventricular.length]
-      : normal[(start + k) % normal.length];
-    const until = Math.min(T_TO.most, peaks[beat + 1] - peaks[beat] - T_TO.beforeNext);
+    // How much of the beat came the usual way: a fused one in part.
+    const conducted = label === 'V' ? 0 : label === 'F' ? random.between(0.25, 0.75) : 1;
     const scale = label === 'N' ? 1 : random.between(0.9, 1.1);
-    add(at[k], beat, isWide ? VENTRICULAR_FROM : QRS_FROM, Math.max(T_TO.least, until), scale);
+    const usual = normal[(start + k) % normal.length];
+    if (conducted > 0) addBeat(at[k], usual, QRS_FROM, scale * conducted);
+    if (conducted < 1) {
+      const beat = ventricular[wide++ % ventricular.length];
+      const late = label === 'F' ? Math.round(random.between(-2, 2)) : 0;
+      addBeat(at[k] + late, beat, VENTRICULAR_FROM, scale * (1 - conducted));
+    }
     const moved = label === 'S' ? Math.round(random.between(-3, 3)) : 0;
-    if (p !== 0) add(at[k] + moved, beat, P_FROM, P_TO, p);
+    if (p !== 0) add(at[k] + moved, usual, P_FROM, P_TO, p);
   });
   const qrs = samples.subarray(peaks[normal[start]] - 10, peaks[normal[start]] + 12);
   const height = Math.max(...qrs) - Math.min(...qrs);

@@ -34,8 +34,8 @@ const BETA_1 = 0.9;
 const BETA_2 = 0.999;
 const EPSILON = 1e-8;
 /** Noise on every input, of full scale, and the parts of inputs and hidden units left out at a time. */
-const NOISE = 0.02;
-const INPUT_DROPOUT = 0.2;
+const NOISE = 0.08;
+const INPUT_DROPOUT = 0.1;
 const HIDDEN_DROPOUT = 0.2;
 /** Largest gradient of square networks, whose gradients grow with their activations. */
 const SQUARE_GRADIENT_LIMIT = 1;

@@ -8,8 +8,8 @@ import { fixedClass, fixedLogits, logitFractionBits } from '../model/fixed.ts';
 import type { ModelFile } from '../model/file.ts';
 import { floatLogits } from '../model/network.ts';
 import { convert } from '../model/quantise.ts';
-import { lower } from './lower.ts';
-import { parseOnnx, type OnnxGraph } from './proto.ts';
+import { lower, type Ending, type Lowered } from './lower.ts';
+import { parseOnnx, withOutput, type OnnxGraph } from './proto.ts';
 
 export interface ImportOptions {
   /** Path of the ONNX file. */
@@ -37,10 +37,11 @@ const argmax = (values: ArrayLike<number>): number => {
   return list.indexOf(Math.max(...list));
 };
 
-/** Outputs of the original on each window, one after another: its batch may be fixed at one. */
+/** Outputs of the original on each window, by class; one after another: its batch may be fixed at one. */
 async function runOriginal(
   bytes: Uint8Array,
-  graph: OnnxGraph,
+  { input, outputs }: OnnxGraph,
+  { output, classes }: Lowered,
   file: string,
   scale: number,
   windows: Uint8Array[],
@@ -48,18 +49,19 @@ async function runOriginal(
   // Threads would need a worker file beside the bundle, and the networks are small.
   ort.env.wasm.numThreads = 1;
   try {
-    const session = await ort.InferenceSession.create(bytes);
+    const asked = outputs.includes(output) ? bytes : withOutput(bytes, output);
+    const session = await ort.InferenceSession.create(asked);
     const results: Float64Array[] = [];
     for (const window of windows) {
-      const x = Float32Array.from(window, (byte) => (byte * scale) / 255);
-      const out = await session.run({
-        [graph.input.name]: new ort.Tensor('float32', x, graph.input.shape),
-      });
-      const values = graph.outputs
-        .map((name) => out[name])
-        .find(({ type, size }) => type === 'float32' && size === AAMI_CLASSES.length);
-      if (!values) throw new Error(`no output has ${AAMI_CLASSES.length} numbers`);
-      results.push(Float64Array.from(values.data as Float32Array));
+      const x = Float64Array.from(window, (byte) => (byte * scale) / 255);
+      const tensor = input.double
+        ? new ort.Tensor('float64', x, input.shape)
+        : new ort.Tensor('float32', Float32Array.from(x), input.shape);
+      // scikit-learn's other outputs are lists of maps, which do not come out of this runtime.
+      const values = (await session.run({ [input.name]: tensor }, [output]))[output];
+      const result = new Float64Array(AAMI_CLASSES.length);
+      classes.forEach((c, i) => (result[c] = Number(values.data[i])));
+      results.push(result);
     }
     await session.release();
     return results;
@@ -70,12 +72,14 @@ async function runOriginal(
   }
 }
 
-const softmax = (logits: number[]): number[] => {
+/** What the original makes of logits at its end. */
+function ended(logits: number[], softmax: Ending | undefined): number[] {
+  if (!softmax) return logits;
   const top = Math.max(...logits);
-  const powers = logits.map((x) => Math.exp(x - top));
-  const sum = powers.reduce((a, b) => a + b, 0);
-  return powers.map((x) => x / sum);
-};
+  const sum = logits.reduce((total, x) => total + Math.exp(x - top), 0);
+  const logarithms = logits.map((x) => x - top - Math.log(sum));
+  return softmax.logarithm ? logarithms : logarithms.map(Math.exp);
+}
 
 /**
  * Reads a network of dense and 1-D convolution layers with ReLU or squares and average pooling.
@@ -106,7 +110,7 @@ export async function importOnnx({ file, name, scale, windows }: ImportOptions):
     });
   }
   const { fixed, float } = convert(lowered.model, name, windows);
-  const originals = await runOriginal(bytes, graph, file, scale, windows);
+  const originals = await runOriginal(bytes, graph, lowered, file, scale, windows);
   const one = 2 ** logitFractionBits(fixed, activation);
   let same = 0;
   let largestError = 0;
@@ -118,7 +122,7 @@ export async function importOnnx({ file, name, scale, windows }: ImportOptions):
     const top = exact.reduce((best, x, at) => (Math.abs(x) > Math.abs(exact[best]) ? at : best), 0);
     const rescale = floatLogits(float, window)[top] / exact[top];
     const logits = Array.from(fixedLogits(fixed, activation, window), (x) => x / one / rescale);
-    const values = lowered.softmax ? softmax(logits) : logits;
+    const values = ended(logits, lowered.softmax);
     values.forEach((value, c) => {
       largestError = Math.max(largestError, Math.abs(value - originals[i][c]));
       largest = Math.max(largest, Math.abs(originals[i][c]));

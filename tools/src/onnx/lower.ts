@@ -4,6 +4,7 @@
  * depends on the outputs of a layer only, so nothing is lost by its being dense.
  */
 import { MozaikError } from '@mozaik/protocol';
+import { AAMI_CLASSES } from '../ecg/aami.ts';
 import type { Activation, FloatModel } from '../model/network.ts';
 import type { OnnxGraph, OnnxNode, OnnxTensor } from './proto.ts';
 
@@ -15,25 +16,43 @@ interface Affine {
   /** One column per input of the stage, each with as many values as the tensor. */
   columns: Float64Array[];
   constant: Float64Array;
-  /** Probabilities already: only what picks the class may follow. */
-  final?: true;
+  /** What it is already: only what picks the class may follow. */
+  final?: Ending;
+}
+
+/** The softmax at the end of a graph, which the network leaves out: it changes no winner. */
+export interface Ending {
+  /** Name of its output. */
+  output: string;
+  logarithm: boolean;
 }
 
 export interface Lowered {
   model: FloatModel;
-  /** Whether the graph ends with a softmax, which the network leaves out: it changes no winner. */
-  softmax: boolean;
+  softmax?: Ending;
+  /** Name of the value in the graph that the network's outputs are, after the softmax if there is one. */
+  output: string;
+  /** Class of each output. */
+  classes: number[];
 }
 
 const count = (shape: number[]): number => shape.reduce((product, size) => product * size, 1);
-const sameShape = (a: number[], b: number[]): boolean => a.join() === b.join();
 /** What may follow a softmax: it picks and names the class, which is done elsewhere here. */
-const AFTER_SOFTMAX = ['ArgMax', 'ArrayFeatureExtractor', 'Cast', 'Identity', 'Reshape', 'ZipMap'];
+const AFTER_SOFTMAX = [
+  ...['ArgMax', 'ArrayFeatureExtractor', 'Cast', 'Identity', 'LabelEncoder', 'Reshape', 'ZipMap'],
+];
+
+interface Layer {
+  weights: Float32Array;
+  biases: Float32Array;
+}
 
 class Lowering {
-  readonly layers: { weights: Float32Array; biases: Float32Array }[] = [];
+  readonly layers: Layer[] = [];
   readonly widths: number[];
   activation: Activation | undefined;
+  /** Class of each output. */
+  classes = AAMI_CLASSES.map((_, i) => i);
   readonly #values = new Map<string, Affine>();
   readonly #constants: Map<string, OnnxTensor>;
   readonly #file: string;
@@ -115,61 +134,98 @@ class Lowering {
     );
   }
 
-  /** Adds or multiplies by a constant that is one value, as wide as the last axis, or as the tensor. */
-  #elementwise(x: Affine, { dims, data }: OnnxTensor, op: string): Affine {
-    const trimmed = dims.slice(dims.findIndex((size) => size !== 1));
-    const fits =
-      data.length === 1 || sameShape(trimmed, x.shape.slice(x.shape.length - trimmed.length));
-    if (!fits) throw this.#refuse(`combines tensors ${x.shape.join('x')} and ${dims.join('x')}`);
-    const value = (at: number): number => data[at % data.length];
-    if (op === 'Add') return this.#linear(x, x.shape, (v) => v.slice(), value);
+  /** Adds or multiplies by a constant, of which each axis is as long as the tensor's or 1. */
+  #elementwise(value: Affine, { dims, data }: OnnxTensor, op: string): Affine {
+    const more = Math.max(0, dims.length - value.shape.length);
+    const x = { ...value, shape: [...Array<number>(more).fill(1), ...value.shape] };
+    const sizes = [...Array<number>(x.shape.length - dims.length).fill(1), ...dims];
+    if (sizes.some((size, axis) => size !== 1 && size !== x.shape[axis])) {
+      throw this.#refuse(`combines tensors ${value.shape.join('x')} and ${dims.join('x')}`);
+    }
+    const of = (at: number): number => {
+      let [source, stride, rest] = [0, 1, at];
+      for (let axis = sizes.length - 1; axis >= 0; axis--) {
+        if (sizes[axis] > 1) source += (rest % x.shape[axis]) * stride;
+        rest = Math.floor(rest / x.shape[axis]);
+        stride *= sizes[axis];
+      }
+      return data[source];
+    };
+    if (op === 'Add') return this.#linear(x, x.shape, (v) => v.slice(), of);
     if (op === 'Sub')
       return this.#linear(
         x,
         x.shape,
         (v) => v.slice(),
-        (at) => -value(at),
+        (at) => -of(at),
       );
-    const factor = op === 'Mul' ? value : (at: number): number => 1 / value(at);
+    const factor = op === 'Mul' ? of : (at: number): number => 1 / of(at);
     return this.#linear(x, x.shape, (v) => v.map((one, at) => one * factor(at)));
   }
 
-  /** A sliding window over one spatial axis; the shape is [1, channels, length]. */
-  #slide(kernel: number): { pads: number[]; stride: number; dilation: number; outputs: number } {
+  /**
+   * A window that slides over one spatial axis; the shape is [1, channels, length]. Keras exports these
+   * as two-dimensional layers, one axis of which is flat.
+   */
+  #slide(kernels: number[]): {
+    length: number;
+    kernel: number;
+    before: number;
+    stride: number;
+    dilation: number;
+    outputs: number;
+    shape: (channels: number) => number[];
+  } {
     const x = this.#input();
-    if (x.shape.length !== 3 || x.shape[0] !== 1) {
+    const spatial = x.shape.slice(2);
+    const rank = spatial.length;
+    const pads = this.#ints('pads', Array<number>(2 * rank).fill(0));
+    const isFlat = (axis: number): boolean =>
+      spatial[axis] === 1 && kernels[axis] === 1 && pads[axis] === 0 && pads[axis + rank] === 0;
+    const axes = spatial.map((_, axis) => axis).filter((axis) => !isFlat(axis));
+    if (x.shape[0] !== 1 || rank < 1 || kernels.length !== rank || axes.length > 1) {
       throw this.#refuse(
         `works on a tensor ${x.shape.join('x')}; only 1-D layers are computed here`,
       );
     }
     if (this.#int('ceil_mode', 0) !== 0) throw this.#refuse('rounds its length up');
-    const [stride] = this.#ints('strides', [1]);
-    const [dilation] = this.#ints('dilations', [1]);
-    const pads = this.#ints('pads', [0, 0]);
+    const axis = axes[0] ?? 0;
+    const [length, kernel] = [spatial[axis], kernels[axis]];
+    const stride = this.#ints('strides', [])[axis] ?? 1;
+    const dilation = this.#ints('dilations', [])[axis] ?? 1;
     const reach = dilation * (kernel - 1) + 1;
-    const outputs = Math.floor((x.shape[2] + pads[0] + pads[1] - reach) / stride) + 1;
+    let [before, after] = [pads[axis], pads[axis + rank]];
+    const mode = this.#node.attributes.get('auto_pad')?.s ?? '';
+    if (mode.startsWith('SAME')) {
+      const total = Math.max(0, (Math.ceil(length / stride) - 1) * stride + reach - length);
+      before = mode === 'SAME_UPPER' ? Math.floor(total / 2) : Math.ceil(total / 2);
+      after = total - before;
+    }
+    const outputs = Math.floor((length + before + after - reach) / stride) + 1;
     if (outputs < 1) throw this.#refuse('is longer than what it slides over');
-    return { pads, stride, dilation, outputs };
+    const shape = (channels: number): number[] => [
+      ...[1, channels],
+      ...spatial.map((_, i) => (i === axis ? outputs : 1)),
+    ];
+    return { length, kernel, before, stride, dilation, outputs, shape };
   }
 
   #convolution(): Affine {
     const x = this.#input();
     const { dims, data } = this.#constant(1);
-    if (dims.length !== 3) throw this.#refuse('is not a 1-D convolution');
-    const [filters, channels, kernel] = dims;
-    const { pads, stride, dilation, outputs } = this.#slide(kernel);
-    const length = x.shape[2];
+    const [filters, channels, ...kernels] = dims;
+    const { length, kernel, before, stride, dilation, outputs, shape } = this.#slide(kernels);
     if (this.#int('group', 1) !== 1 || channels !== x.shape[1]) {
       throw this.#refuse('is a grouped convolution');
     }
     const bias = this.#node.input[2] ? this.#constant(2).data : new Float64Array(filters);
     return this.#linear(
       x,
-      [1, filters, outputs],
+      shape(filters),
       (values) =>
         Float64Array.from({ length: filters * outputs }, (_, at) => {
           const filter = Math.floor(at / outputs);
-          const from = (at % outputs) * stride - pads[0];
+          const from = (at % outputs) * stride - before;
           let sum = 0;
           for (let c = 0; c < channels; c++) {
             for (let k = 0; k < kernel; k++) {
@@ -187,19 +243,61 @@ class Lowering {
   #averagePool(): Affine {
     const x = this.#input();
     const global = this.#node.opType === 'GlobalAveragePool';
-    const [kernel] = global ? [x.shape[2]] : this.#ints('kernel_shape', [0]);
-    const { pads, stride, outputs } = this.#slide(kernel);
-    const [, channels, length] = x.shape;
+    const kernels = global ? x.shape.slice(2) : this.#ints('kernel_shape', []);
+    const { length, kernel, before, stride, outputs, shape } = this.#slide(kernels);
+    const channels = x.shape[1];
     const padded = this.#int('count_include_pad', 0) === 1;
-    return this.#linear(x, [1, channels, outputs], (values) =>
+    return this.#linear(x, shape(channels), (values) =>
       Float64Array.from({ length: channels * outputs }, (_, at) => {
         const base = Math.floor(at / outputs) * length;
-        const from = (at % outputs) * stride - pads[0];
+        const from = (at % outputs) * stride - before;
         const [first, end] = [Math.max(0, from), Math.min(length, from + kernel)];
         let sum = 0;
         for (let i = first; i < end; i++) sum += values[base + i];
         return sum / (padded ? kernel : end - first);
       }),
+    );
+  }
+
+  /** The mean along one axis: Keras' global pooling. */
+  #mean(): Affine {
+    const x = this.#input();
+    const asked = this.#node.input[1] ? Array.from(this.#constant(1).data) : this.#ints('axes', []);
+    const rank = x.shape.length;
+    const axis = asked[0] < 0 ? asked[0] + rank : asked[0];
+    if (asked.length !== 1 || !(axis > 0 && axis < rank)) {
+      throw this.#refuse('is a mean along other than one axis');
+    }
+    const n = x.shape[axis];
+    const inner = count(x.shape.slice(axis + 1));
+    const keeps = this.#int('keepdims', 1) === 1;
+    const shape = x.shape.flatMap((size, i) => (i !== axis ? [size] : keeps ? [1] : []));
+    return this.#linear(x, shape, (values) =>
+      Float64Array.from({ length: values.length / n }, (_, at) => {
+        const first = Math.floor(at / inner) * n * inner + (at % inner);
+        let sum = 0;
+        for (let i = 0; i < n; i++) sum += values[first + i * inner];
+        return sum / n;
+      }),
+    );
+  }
+
+  /** scikit-learn's StandardScaler and the like: (x - offset) scale. */
+  #scale(): Affine {
+    const x = this.#input();
+    const [offset, scale] = ['offset', 'scale'].map(
+      (name) => this.#node.attributes.get(name)?.floats ?? [],
+    );
+    const size = x.shape[x.shape.length - 1];
+    if ([offset, scale].some(({ length }) => length !== 1 && length !== size)) {
+      throw this.#refuse(`does not fit a tensor ${x.shape.join('x')}`);
+    }
+    const of = (list: number[], at: number): number => list[at % list.length];
+    return this.#linear(
+      x,
+      x.shape,
+      (values) => values.map((value, at) => value * of(scale, at)),
+      (at) => -of(offset, at) * of(scale, at),
     );
   }
 
@@ -316,10 +414,39 @@ class Lowering {
     const x = this.#input();
     if (x.final) {
       if (!AFTER_SOFTMAX.includes(opType)) throw this.#refuse('comes after a softmax');
+      this.#learnClasses();
       for (const name of output) this.#values.set(name, x);
       return;
     }
     this.#values.set(output[0], this.#result(x, opType, input));
+  }
+
+  /** The names of the classes, where scikit-learn tells them: it sorts them by the alphabet. */
+  #learnClasses(): void {
+    const { opType, attributes } = this.#node;
+    const prefix = { ZipMap: 'classlabels_', LabelEncoder: 'values_' }[opType];
+    let names: (string | number)[];
+    if (prefix !== undefined) {
+      names = ['strings', 'int64s'].flatMap((kind) => {
+        const list = attributes.get(prefix + kind);
+        return list ? [...list.strings, ...list.ints] : [];
+      });
+      if ((attributes.get('keys_int64s')?.ints ?? []).some((key, i) => key !== i)) {
+        throw this.#refuse('renames classes out of their order');
+      }
+    } else if (opType === 'ArrayFeatureExtractor') {
+      const { strings, data } = this.#constant(0);
+      names = strings.length > 0 ? strings : Array.from(data);
+    } else return;
+    const order = names.map((name) =>
+      typeof name === 'number' ? name : (AAMI_CLASSES as readonly string[]).indexOf(name),
+    );
+    if ([...order].sort((a, b) => a - b).join() !== AAMI_CLASSES.map((_, i) => i).join()) {
+      throw this.#refuse(
+        `names the classes ${names.join(' ')}, not ${AAMI_CLASSES.join(' ')} or their numbers from 0`,
+      );
+    }
+    this.classes = order;
   }
 
   #result(x: Affine, opType: string, input: string[]): Affine {
@@ -362,6 +489,10 @@ class Lowering {
       case 'AveragePool':
       case 'GlobalAveragePool':
         return this.#averagePool();
+      case 'ReduceMean':
+        return this.#mean();
+      case 'Scaler':
+        return this.#scale();
       case 'Pad':
         return this.#pad();
       case 'Transpose':
@@ -377,20 +508,42 @@ class Lowering {
         return x;
       case 'Softmax':
       case 'LogSoftmax':
-        return { ...x, final: true };
+        return {
+          ...x,
+          final: { output: this.#node.output[0], logarithm: opType === 'LogSoftmax' },
+        };
       default:
         throw this.#refuse('is not supported');
     }
   }
 
   /** Ends the network at the graph's output. */
-  finish(outputs: string[]): boolean {
+  finish(outputs: string[]): Pick<Lowered, 'softmax' | 'output' | 'classes'> {
     const values = outputs.map((name) => this.#values.get(name));
-    const value = values.find((one) => one?.final) ?? values[0];
+    const at = Math.max(
+      0,
+      values.findIndex((one) => one?.final !== undefined),
+    );
+    const value = values[at];
     if (!value) throw new MozaikError('INPUT_FILE', `${this.#file} does not compute its output`);
     this.#close(value);
-    return value.final === true;
+    return {
+      ...(value.final ? { softmax: value.final } : {}),
+      output: value.final?.output ?? outputs[at],
+      classes: this.classes,
+    };
   }
+}
+
+/** A layer whose output o goes to `to[o]`. */
+function sorted({ weights, biases }: Layer, to: number[]): Layer {
+  const inputs = weights.length / biases.length;
+  const layer = { weights: new Float32Array(weights.length), biases: new Float32Array(to.length) };
+  to.forEach((c, o) => {
+    layer.weights.set(weights.subarray(o * inputs, (o + 1) * inputs), c * inputs);
+    layer.biases[c] = biases[o];
+  });
+  return layer;
 }
 
 /**
@@ -400,14 +553,18 @@ class Lowering {
 export function lower(graph: OnnxGraph, file: string, scale: number): Lowered {
   const lowering = new Lowering(graph, file, scale);
   for (const node of graph.nodes) lowering.node(node);
-  const softmax = lowering.finish(graph.outputs);
+  const ended = lowering.finish(graph.outputs);
+  const { layers, widths } = lowering;
+  const last = layers[layers.length - 1];
+  if (last.biases.length === ended.classes.length)
+    layers[layers.length - 1] = sorted(last, ended.classes);
   return {
-    softmax,
+    ...ended,
     model: {
       activation: lowering.activation ?? 'relu',
-      widths: lowering.widths,
-      weights: lowering.layers.map(({ weights }) => weights),
-      biases: lowering.layers.map(({ biases }) => biases),
+      widths,
+      weights: layers.map(({ weights }) => weights),
+      biases: layers.map(({ biases }) => biases),
     },
   };
 }

@@ -9,7 +9,7 @@ const { root } = protobuf.parse(`
   syntax = "proto3";
   message Attribute {
     string name = 1; float f = 2; int64 i = 3; bytes s = 4; Tensor t = 5;
-    repeated float floats = 7; repeated int64 ints = 8;
+    repeated float floats = 7; repeated int64 ints = 8; repeated bytes strings = 9;
   }
   message Node {
     repeated string input = 1; repeated string output = 2; string name = 3; string op_type = 4;
@@ -17,8 +17,8 @@ const { root } = protobuf.parse(`
   }
   message Tensor {
     repeated int64 dims = 1; int32 data_type = 2; repeated float float_data = 4;
-    repeated int64 int64_data = 7; string name = 8; bytes raw_data = 9;
-    repeated double double_data = 10;
+    repeated int32 int32_data = 5; repeated bytes string_data = 6; repeated int64 int64_data = 7;
+    string name = 8; bytes raw_data = 9; repeated double double_data = 10;
   }
   message Dimension { int64 dim_value = 1; string dim_param = 2; }
   message Shape { repeated Dimension dim = 1; }
@@ -33,14 +33,28 @@ const { root } = protobuf.parse(`
 `);
 const MODEL = root.lookupType('Model');
 
-/** Element types of a tensor that weights and shapes come in. */
+/** Element types of a tensor that weights, shapes and names of classes come in. */
 const FLOAT = 1;
+const INT32 = 6;
 const INT64 = 7;
+const STRING = 8;
 const DOUBLE = 11;
 
 export interface OnnxTensor {
   dims: number[];
   data: Float64Array;
+  /** Of a tensor of names, whose `data` is empty. */
+  strings: string[];
+}
+
+export interface OnnxAttribute {
+  f: number;
+  i: number;
+  s: string;
+  floats: number[];
+  ints: number[];
+  strings: string[];
+  t?: OnnxTensor;
 }
 
 export interface OnnxNode {
@@ -48,15 +62,15 @@ export interface OnnxNode {
   opType: string;
   input: string[];
   output: string[];
-  attributes: Map<string, { f: number; i: number; ints: number[]; t?: OnnxTensor }>;
+  attributes: Map<string, OnnxAttribute>;
 }
 
 export interface OnnxGraph {
   producer: string;
   nodes: OnnxNode[];
   constants: Map<string, OnnxTensor>;
-  /** Name and shape of the one input, 1 for sizes that are left open. */
-  input: { name: string; shape: number[] };
+  /** The one input: name, shape with 1 for sizes that are left open, and whether it takes doubles. */
+  input: { name: string; shape: number[]; double: boolean };
   outputs: string[];
 }
 
@@ -64,6 +78,8 @@ interface RawTensor {
   dims: number[];
   dataType: number;
   floatData: number[];
+  int32Data: number[];
+  stringData: string[];
   int64Data: number[];
   doubleData: number[];
   rawData: string;
@@ -74,16 +90,19 @@ interface RawNode {
   opType: string;
   input: string[];
   output: string[];
-  attribute: { name: string; f: number; i: number; ints: number[]; t?: RawTensor }[];
+  attribute: (Omit<OnnxAttribute, 't'> & { name: string; t?: RawTensor })[];
 }
 interface RawValue {
   name: string;
-  type?: { tensorType?: { shape?: { dim: { dimValue: number }[] } } };
+  type?: { tensorType?: { elemType: number; shape?: { dim: { dimValue: number }[] } } };
 }
 interface RawModel {
   producerName: string;
   graph?: { node: RawNode[]; initializer: RawTensor[]; input: RawValue[]; output: RawValue[] };
 }
+
+/** Bytes come as base64. */
+const textOf = (base64: string): string => Buffer.from(base64, 'base64').toString();
 
 function tensorOf(raw: RawTensor, bad: (detail: string) => MozaikError): OnnxTensor {
   const count = raw.dims.reduce((product, size) => product * size, 1);
@@ -93,6 +112,9 @@ function tensorOf(raw: RawTensor, bad: (detail: string) => MozaikError): OnnxTen
     return Array.from({ length: count }, (_, i) => at(i * size));
   };
   const inBytes = bytes.length > 0;
+  if (raw.dataType === STRING) {
+    return { dims: raw.dims, data: new Float64Array(), strings: raw.stringData.map(textOf) };
+  }
   let values: number[];
   if (raw.dataType === FLOAT) {
     values = inBytes ? read(4, (at) => bytes.readFloatLE(at)) : raw.floatData;
@@ -100,13 +122,17 @@ function tensorOf(raw: RawTensor, bad: (detail: string) => MozaikError): OnnxTen
     values = inBytes ? read(8, (at) => bytes.readDoubleLE(at)) : raw.doubleData;
   } else if (raw.dataType === INT64) {
     values = inBytes ? read(8, (at) => Number(bytes.readBigInt64LE(at))) : raw.int64Data;
+  } else if (raw.dataType === INT32) {
+    values = inBytes ? read(4, (at) => bytes.readInt32LE(at)) : raw.int32Data;
   } else {
-    throw bad(`has the tensor ${raw.name} of an element type other than float, double and int64`);
+    throw bad(
+      `has the tensor ${raw.name} of an element type other than float, double, integer and string`,
+    );
   }
   if (values.length !== count || !values.every((value) => Number.isFinite(value))) {
     throw bad(`has a damaged tensor ${raw.name}`);
   }
-  return { dims: raw.dims, data: Float64Array.from(values) };
+  return { dims: raw.dims, data: Float64Array.from(values), strings: [] };
 }
 
 /**
@@ -132,13 +158,20 @@ export function parseOnnx(bytes: Uint8Array, file: string): OnnxGraph {
   // Old exporters list their weights among the inputs.
   const inputs = graph.input.filter(({ name }) => !constants.has(name));
   if (inputs.length !== 1) throw bad(`has ${inputs.length} inputs; it takes one`);
-  const dim = inputs[0].type?.tensorType?.shape?.dim ?? [];
+  const { elemType = FLOAT, shape } = inputs[0].type?.tensorType ?? {};
+  if (elemType !== FLOAT && elemType !== DOUBLE) {
+    throw bad(`has an input ${inputs[0].name} that takes no floating-point numbers`);
+  }
+  const dim = shape?.dim ?? [];
   const nodes = graph.node.map((node): OnnxNode => ({
     ...node,
     attributes: new Map(
-      node.attribute.map(({ name, t, ...rest }) => [
+      node.attribute.map(({ name, t, s, strings, ...rest }) => [
         name,
-        { ...rest, ...(t ? { t: tensorOf(t, bad) } : {}) },
+        {
+          ...{ ...rest, s: textOf(s), strings: strings.map(textOf) },
+          ...(t ? { t: tensorOf(t, bad) } : {}),
+        },
       ]),
     ),
   }));
@@ -146,7 +179,20 @@ export function parseOnnx(bytes: Uint8Array, file: string): OnnxGraph {
     producer: model.producerName,
     nodes,
     constants,
-    input: { name: inputs[0].name, shape: dim.map(({ dimValue }) => dimValue || 1) },
+    input: {
+      name: inputs[0].name,
+      shape: dim.map(({ dimValue }) => (dimValue > 0 ? dimValue : 1)),
+      double: elemType === DOUBLE,
+    },
     outputs: graph.output.map(({ name }) => name),
   };
+}
+
+/**
+ * The file with one more output, for a value inside of it. Messages that follow each other are merged,
+ * and repeated fields appended; so nothing that this schema does not know is lost.
+ */
+export function withOutput(bytes: Uint8Array, name: string): Uint8Array {
+  const more = MODEL.encode(MODEL.fromObject({ graph: { output: [{ name }] } })).finish();
+  return Buffer.concat([bytes, more]);
 }

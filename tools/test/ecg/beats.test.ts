@@ -81,12 +81,12 @@ describe('beats', () => {
     expect(beats.map(({ timeMs }) => timeMs)).toEqual([800, 1600, 2080, 2880, 3192]);
     for (const { window } of beats) {
       expect(window).toHaveLength(187);
-      expect(window[186]).toBe(2);
+      expect(window[186]).toBe(3);
     }
     // On a straight line every beat is the usual one: the whole span is 80 of 256 high.
     expect(beats[1].window[74] - beats[1].window[0]).toBeCloseTo(80, -1);
     // Intervals in samples: of the first beat the next one.
-    expect(beats.map(({ window }) => window[113 + 8])).toEqual([100, 100, 60, 100, 39]);
+    expect(beats.map(({ window }) => window[113 + 20])).toEqual([100, 100, 60, 100, 39]);
   });
 
   test('are cut of another lead, and late or early when shifted', () => {

@@ -13,6 +13,7 @@ import { SELF_TEST } from '@mozaik/firmware/flash';
 import { deviceId } from '@mozaik/firmware';
 import { toHex } from '@mozaik/protocol';
 import { FakeBoard } from '../../../firmware-js/test/fake-board.ts';
+import { FakeFlash } from '../../../firmware-js/test/fake-flash.ts';
 import { MOZAIK, mozaik, temporaryFolder, type Outcome } from '../cli/support.ts';
 import { startConsole } from './fake-console.ts';
 import { startFakeTools, type Call, type Reply } from './fake-tool.ts';
@@ -32,6 +33,12 @@ let bin: string;
 let api: Api;
 let user: User;
 let board: FakeBoard;
+
+/** What the board's start script leaves. */
+interface Started {
+  sealer: { beat: (window: Uint8Array, timeMs: number) => number };
+  transport: { pending: () => number };
+}
 let closeTools: () => Promise<void> = () => Promise.resolve();
 let calls: Call[];
 
@@ -70,7 +77,11 @@ function espruino(call: Call): Reply {
   });
   const at = args.indexOf('-e');
   if (at < 0) return { output: 'Connected\nDone\n' };
-  board.run(args[at + 1]);
+  try {
+    board.run(args[at + 1]);
+  } catch (error) {
+    board.printed.push(`Uncaught ${String(error)}`);
+  }
   return { output: `${board.printed.splice(0).join('\n')}\n=undefined\nDone\n` };
 }
 
@@ -137,6 +148,23 @@ describe('an Espruino board', () => {
     const hello = Buffer.concat(board.packets.map((packet) => packet.subarray(1)));
     expect(hello.subarray(1, 17)).toEqual(Buffer.from(device.id));
   });
+
+  test('with --keep gets an outbox in flash that is free', async () => {
+    await fakeTools(espruino);
+    const free = new FakeFlash(10);
+    const Flash = Object.assign(free, { getFree: () => [{ addr: 4096, length: 8 * 4096 }] });
+    board.modules.set('Flash', Flash);
+    const { code, stderr } = await flash(...puck, '--keep', '100');
+    expect({ code, stderr }).toMatchObject({ code: 0 });
+    const start = () => board.run(`${board.storage.read('.boot2')!}mozaikDevice`) as Started;
+    start().sealer.beat(new Uint8Array(187), 1.7e12);
+    expect(free.erasures).toEqual([0, 1, 0, 0, 0, 0, 0, 0, 0, 0]);
+    expect(start().transport.pending()).toBe(1);
+
+    Flash.getFree = () => [{ addr: 4096, length: 4096 }];
+    const without = await mozaik('flash', '--name', 'other', ...puck, '--keep', '100', ...where());
+    expect(without.stderr).toMatch(/^mozaik: BOARD_FAILED: /m);
+  }, 90_000);
 
   test('is given its key through a pipe and nowhere else', async () => {
     await fakeTools(espruino);
@@ -386,6 +414,11 @@ describe('what is missing is named', () => {
     [['--board', 'espruino:ESP32', '--port', 'x'], 'needs --broker'],
     [[...puck, '--broker', 'mqtt://b'], 'has no network'],
     [[...puck, '--ecg', 'D1:x'], 'expected a pin'],
+    [[...puck, '--keep', '2000'], '--keep is at most 1024'],
+    [
+      ['--board', 'espruino:ESP32', '--port', 'x', '--broker', 'mqtt://b', '--keep', '9'],
+      'is free',
+    ],
     [[...puck, '--leads-off', 'D1'], '--leads-off goes with --ecg'],
   ])('wrong usage: %j', async (options, expected) => {
     const { code, stderr } = await flash(...options);

@@ -1,16 +1,18 @@
 /**
- * 10,000 power cuts at random instants, within flash writes too, of a board whose nonce ledger and
- * publisher are the real ones, with the logic of the real sample store at the other end.
+ * 20,000 power cuts at random instants, within flash writes too, of a board whose nonce ledger, outbox and
+ * publisher are the real ones, with the logic of the real sample store at the other end: 10,000 with the
+ * outbox and 10,000 without, half with each target's flash.
  *
  * What holds, and is tested here:
  * - no nonce repeats, by the ledger alone: the boot salt is always the same;
  * - a sample that was acknowledged is in the store, with its own bytes, from before the acknowledgement;
  * - no sample is stored twice, and none that was not sealed;
- * - every sample arrives that the board took and did not hold in memory when the power failed, over
- *   lost connections and orderly restarts;
- * - what the board did hold then, not acknowledged, is lost unless it was on its way: the queue is not
- *   kept in flash. No other sample is lost.
+ * - with the outbox, every sample that the board took arrives;
+ * - without it, every sample arrives that the board took and did not hold in memory when the power
+ *   failed, over lost connections and orderly restarts. What it did hold then, not acknowledged, is lost
+ *   unless it was on its way. No other sample is lost.
  */
+import { crc32 } from 'node:zlib';
 import { describe, expect, test } from '@jest/globals';
 import { NonceLedger, Publisher, Sealer } from '@mozaik/firmware';
 import type { PublishClient } from '@mozaik/firmware';
@@ -18,12 +20,26 @@ import { BEAT_SAMPLES, decodeSample, equalBytes, toHex } from '@mozaik/protocol'
 import { SampleStore } from '../../../backend/src/store/samples.ts';
 import type { Database } from '../../../backend/src/store/database.ts';
 import { BitmapLedger } from '../../../firmware-js/src/espruino/bitmap-ledger.ts';
+import { FlashPages } from '../../../firmware-js/src/espruino/flash-pages.ts';
+import { keyValueLedger } from '../../../firmware-js/src/moddable/ledger.ts';
+import { keyValueOutbox } from '../../../firmware-js/src/moddable/outbox.ts';
+import { Outbox, type OutboxStorage } from '../../../firmware-js/src/outbox.ts';
 import { FakeStorage, PowerCut as StorageCut } from '../../../firmware-js/test/fake-board.ts';
+import { FakeFlash } from '../../../firmware-js/test/fake-flash.ts';
 import { seededRandom, type Random } from '../../src/ecg/random.ts';
 import { Flash, PowerCut } from '../../src/simulate/flash.ts';
 
-const CUTS = 10_000;
+/** In each of the four cases. */
+const CUTS = 5000;
+/** Writes within a life, at most: the ledger's are rare, and the outbox has two for each sample. */
+const LEDGER_WRITES = 5;
+const OUTBOX_WRITES = 30;
+/** Samples that the outbox in key-value storage has room for. */
+const OUTBOX_SLOTS = 24;
+/** Pages of the outbox in flash. */
+const OUTBOX_PAGES = 3;
 const STREAM = { user: '11'.repeat(32), device: '22'.repeat(16), stream: 0 };
+const DEVICE = Buffer.from(STREAM.device, 'hex');
 /** An orderly restart in place of a cut, one in so many lives. */
 const RESTART_IN = 8;
 
@@ -48,39 +64,64 @@ function memoryStore() {
   return { store: new SampleStore(db as unknown as Database, () => 0), map };
 }
 
-/** A flash whose power may fail at a write; and the ledger that real boards keep in it. */
+/** A flash whose power may fail at a write; and what real boards keep in it. */
 interface BoardFlash {
   /** The power fails at the write after so many, if there are as many. */
   cutAfter: (writes: number) => void;
   ledger: () => { next: () => number };
+  outbox: () => OutboxStorage;
 }
 
+/** Espruino's checksum is native. */
+Object.assign(globalThis, { E: { CRC32: (bytes: Uint8Array) => crc32(bytes) } });
+
 const FLASHES: Record<string, (random: Random) => BoardFlash> = {
-  "Espruino's bitmap": (random) => {
+  "Espruino's flash": (random) => {
     const storage = new FakeStorage();
+    const flash = new FakeFlash(OUTBOX_PAGES);
     let left = Infinity;
     storage.cut = (bytes) => (left-- === 0 ? random.below(bytes + 1) : undefined);
+    flash.isCut = () => left-- === 0;
+    flash.below = (n) => random.below(n);
     return {
       cutAfter: (writes) => (left = writes),
       ledger: () => new BitmapLedger(storage),
+      outbox: () => new FlashPages(flash, flash.area),
     };
   },
-  'two slots': (random) => {
-    const flash = new Flash(random);
+  'key-value storage': (random) => {
     let left = Infinity;
+    const keys = ['ledger0', 'ledger1', ...Array.from({ length: OUTBOX_SLOTS }, (_, n) => `s${n}`)];
+    const flash = new Flash(random);
+    const cutNow = () => left-- === 0;
+    const domain = {
+      read: (key: string) => {
+        const held = flash.read(keys.indexOf(key));
+        return held?.length ? held.slice().buffer : undefined;
+      },
+      write: (key: string, value: ArrayBuffer) => {
+        if (cutNow()) flash.failNextWrite();
+        flash.write(keys.indexOf(key), new Uint8Array(value));
+      },
+      delete: (key: string) => {
+        const isCut = cutNow();
+        // Deleted or not: either can be what a cut leaves.
+        if (!isCut || random.below(2) === 0) flash.write(keys.indexOf(key), new Uint8Array(0));
+        if (isCut) throw new PowerCut();
+      },
+    };
+    const storage = { open: () => domain };
     return {
       cutAfter: (writes) => (left = writes),
-      ledger: () =>
-        new NonceLedger({
-          read: (slot) => flash.read(slot),
-          write: (slot, bytes) => {
-            if (left-- === 0) flash.failNextWrite();
-            flash.write(slot, bytes);
-          },
-        }),
+      ledger: () => new NonceLedger(keyValueLedger(storage)),
+      outbox: () => keyValueOutbox(storage, OUTBOX_SLOTS),
     };
   },
 };
+
+const CASES = Object.entries(FLASHES).flatMap(([name, flashOf]) =>
+  [true, false].map((hasOutbox) => ({ name, flashOf, hasOutbox })),
+);
 
 interface OnTheWire {
   envelope: Uint8Array;
@@ -144,15 +185,21 @@ class Link {
   }
 }
 
-describe.each(Object.entries(FLASHES))('with the ledger in %s', (_name, flashOf) => {
+describe.each(CASES)('in $name, with an outbox: $hasOutbox', ({ flashOf, hasOutbox }) => {
   test(`${CUTS} power cuts`, async () => {
     const random = seededRandom(41);
     const flash = flashOf(random);
     const { store, map } = memoryStore();
     const link = new Link(random, store);
     const window = new Uint8Array(BEAT_SAMPLES);
-    /** Taken by the publisher, by sequence number. */
-    const taken = new Map<number, Uint8Array>();
+    /** All that were sealed, by sequence number. */
+    const sealed = new Map<number, Uint8Array>();
+    /** Those that the board took. */
+    const taken = new Set<number>();
+    /** Those that it refused, its outbox or queue being full. */
+    let refused = 0;
+    /** Those that an outbox had kept over a cut. */
+    let keptOver = 0;
     const nonces = new Set<string>();
     let nonceRepeats = 0;
     const acknowledged = new Set<number>();
@@ -171,17 +218,20 @@ describe.each(Object.entries(FLASHES))('with the ledger in %s', (_name, flashOf)
         Buffer.from([0, 0, sequence >>> 24, sequence >>> 16, sequence >>> 8, sequence]),
       ]).toString('latin1');
       const value = map.get(key);
-      return value !== undefined && equalBytes(value.subarray(6), taken.get(sequence)!);
+      const bytes = sealed.get(sequence);
+      return value !== undefined && bytes !== undefined && equalBytes(value.subarray(6), bytes);
     };
 
     /** One life of the board. @returns whether it ended by a cut */
     const live = async (isLast: boolean): Promise<boolean> => {
       let kill: () => void = () => undefined;
       let breakLink: () => void = () => undefined;
-      flash.cutAfter(isLast ? Infinity : random.below(5));
+      flash.cutAfter(isLast ? Infinity : random.below(hasOutbox ? OUTBOX_WRITES : LEDGER_WRITES));
       let publisher: Publisher | undefined;
       try {
         const ledger = flash.ledger();
+        const outbox = hasOutbox ? new Outbox(flash.outbox(), DEVICE, 0) : undefined;
+        keptOver += outbox?.pending() ?? 0;
         publisher = new Publisher({
           client: (events) => {
             const made = link.client(events);
@@ -199,6 +249,7 @@ describe.each(Object.entries(FLASHES))('with the ledger in %s', (_name, flashOf)
           onAcknowledged: (sequence) => {
             acknowledged.add(sequence);
             if (!isStored(sequence)) early++;
+            outbox?.settle(sequence);
           },
         });
         const current = publisher;
@@ -214,14 +265,20 @@ describe.each(Object.entries(FLASHES))('with the ledger in %s', (_name, flashOf)
               const nonce = toHex(envelope.subarray(14, 30));
               if (nonces.has(nonce)) nonceRepeats++;
               nonces.add(nonce);
-              if (!current.offer(envelope)) return false;
-              taken.set(decodeSample(envelope).sequence, envelope.slice());
+              const { sequence } = decodeSample(envelope);
+              sealed.set(sequence, envelope.slice());
+              if (!(outbox ?? current).offer(envelope)) {
+                refused++;
+                return false;
+              }
+              taken.add(sequence);
               return true;
             },
           },
         });
         if (snapshot !== undefined) publisher.restore(snapshot);
         snapshot = undefined;
+        outbox?.start(publisher);
         const steps = random.below(isLast ? 400 : 60);
         for (let step = 0; step < steps; step++) {
           now += random.below(2000);
@@ -240,13 +297,18 @@ describe.each(Object.entries(FLASHES))('with the ledger in %s', (_name, flashOf)
               if (random.below(10) === 0) breakLink();
               break;
             default:
-              sealer.beat(window, step);
+              if (hasOutbox && random.below(3) > 0) {
+                // What was kept needs time to get away, or the outbox is always full.
+                publisher.tick((now += 1000));
+              } else {
+                sealer.beat(window, step);
+              }
               await link.arrive();
               if (random.below(2) === 0) link.answer();
           }
         }
         if (isLast) {
-          for (let n = 0; publisher.pending() > 0; n++) {
+          for (let n = 0; (outbox ?? publisher).pending() > 0; n++) {
             if (n > 10_000) throw new Error('the queue does not empty');
             publisher.tick((now += 1000));
             await link.arrive();
@@ -256,7 +318,7 @@ describe.each(Object.entries(FLASHES))('with the ledger in %s', (_name, flashOf)
         }
         if (random.below(RESTART_IN) === 0) {
           publisher.stop();
-          snapshot = publisher.snapshot();
+          if (!hasOutbox) snapshot = publisher.snapshot();
           link.break();
           restarts++;
           return false;
@@ -284,16 +346,18 @@ describe.each(Object.entries(FLASHES))('with the ledger in %s', (_name, flashOf)
       ...{ nonceRepeats: 0, early: 0, conflicts: 0 },
     });
     expect([...link.fresh.values()].every((times) => times === 1)).toBe(true);
-    expect([...link.fresh.keys()].every((sequence) => taken.has(sequence))).toBe(true);
-    const lost = [...taken.keys()].filter((sequence) => !isStored(sequence));
+    expect([...link.fresh.keys()].every((sequence) => sealed.has(sequence))).toBe(true);
+    const lost = [...taken].filter((sequence) => !isStored(sequence));
     expect(lost.filter((sequence) => acknowledged.has(sequence))).toEqual([]);
-    expect(lost.filter((sequence) => !inMemory.has(sequence))).toEqual([]);
+    expect(lost.filter((sequence) => hasOutbox || !inMemory.has(sequence))).toEqual([]);
     // The test means something only when all of this happened, and often.
     expect(cuts.idle).toBeGreaterThan(CUTS / 10);
     expect(cuts.writing).toBeGreaterThan(CUTS / 10);
     expect(restarts).toBeGreaterThan(CUTS / 100);
     expect(acknowledged.size).toBeGreaterThan(CUTS);
-    expect(lost.length).toBeGreaterThan(CUTS / 100);
+    if (hasOutbox) expect(keptOver).toBeGreaterThan(CUTS / 10);
+    else expect(lost.length).toBeGreaterThan(CUTS / 100);
+    expect(refused).toBeLessThan(taken.size / 4);
     const arrivedAnyway = [...inMemory].filter((sequence) => isStored(sequence));
     expect(arrivedAnyway.length).toBeGreaterThan(CUTS / 100);
     expect(taken.size).toBeGreaterThan(CUTS);
