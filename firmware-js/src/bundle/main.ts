@@ -30,13 +30,13 @@ async function espruino(): Promise<void> {
   report('the cipher alone', cipher.code.length, CIPHER_BYTES_MAX, 'for comparison, not written');
   const code = Buffer.from(PERMUTATION, 'base64');
   await writeFile(path.join(folder, 'permutation.thumb2'), code);
-  console.log(`  permutation.thumb2  ${code.length} bytes, for chips with Thumb-2`);
+  console.log(`  permutation.thumb2    ${code.length} bytes, for chips with Thumb-2`);
   await writeFile(path.join(folder, 'messages.json'), JSON.stringify(messages, null, 2) + '\n');
   for (const line of await estimate()) console.log(`  ${line}`);
 }
 
 function report(name: string, bytes: number, limit: number, what: string): void {
-  const line = `  ${name.padEnd(20)}${bytes} bytes of ${limit}: ${what}`;
+  const line = `  ${name.padEnd(22)}${bytes} bytes of ${limit}: ${what}`;
   if (bytes > limit) throw new Error(`over its budget:${line}`);
   console.log(line);
 }
@@ -47,4 +47,4 @@ await espruino();
 const moddable = await buildModdable();
 await mkdir(path.join(dist, 'moddable'), { recursive: true });
 await writeFile(path.join(dist, 'moddable/mozaik.js'), moddable);
-console.log(`dist/moddable\n  mozaik.js           ${moddable.length} bytes of source`);
+console.log(`dist/moddable\n  mozaik.js             ${moddable.length} bytes of source`);
