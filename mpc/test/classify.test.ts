@@ -197,7 +197,7 @@ describe.each(ADVERSARIES)('the whole analysis, secure against a %s party', (adv
 
   test('equals the plaintext twin, one beat', async () => {
     const [meter] = await run(randomModel([187, 50, 50, 50, 50, 5], 8), 1);
-    expect(meter.rounds).toBeLessThanOrEqual(adversary === 'malicious' ? 400 : 170);
+    expect(meter.rounds).toBeLessThanOrEqual(adversary === 'malicious' ? 270 : 170);
   });
 
   test('equals the plaintext twin, a batch with tampered beats', async () => {
@@ -210,7 +210,7 @@ describe.each(ADVERSARIES)('the whole analysis, secure against a %s party', (adv
   });
 
   test('traffic per heartbeat stays within its limit', () => {
-    const limit = { malicious: 110_000, 'semi-honest': 12_000 }[adversary];
+    const limit = { malicious: 14_000, 'semi-honest': 12_000 }[adversary];
     const model = randomModel([187, 50, 50, 50, 50, 5], 8);
     for (const index of [0, 1, 2] as const) {
       const { bytes } = classifyCost(index, model, CHUNK_LANES, adversary);
