@@ -5,3 +5,4 @@ export * from './engine/session.ts';
 export * from './node/peers.ts';
 export * from './node/phases.ts';
 export * from './node/tls-identity.ts';
+export * from './engine/side-by-side.ts';

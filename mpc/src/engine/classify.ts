@@ -33,7 +33,7 @@ import { classifyVerified, classifyVerifiedCost, prepareChunk } from './verified
 import type { VerifiedDenseLayer } from './verified-dense.ts';
 
 /** Heartbeats computed side by side: bounds a session's memory whatever the batch. */
-export const CHUNK_LANES = 1024;
+export const CHUNK_LANES = 512;
 
 /** Two shares of secret bytes, as this party holds them. */
 export interface ShareBytes {

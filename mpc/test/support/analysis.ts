@@ -6,6 +6,8 @@ import {
   classifyBatch,
   loadModel,
   type ClassificationShares,
+  type Heartbeat,
+  type LoadedModel,
   type ShareBytes,
 } from '../../src/engine/classify.ts';
 import { SEED_BYTES } from '../../src/engine/generator.ts';
@@ -31,6 +33,11 @@ export interface PartyInputs {
 export type BeatResult = Classification | 'not authentic';
 
 export interface Analysis {
+  /** What the analysis works on, in the session's memory. */
+  load(
+    session: Session,
+    lie?: (inputs: PartyInputs) => void,
+  ): { model: LoadedModel; beats: Heartbeat[] };
   /** Runs the analysis; `lie` alters the inputs of this party first. */
   party(session: Session, lie?: (inputs: PartyInputs) => void): Promise<ClassificationShares>;
   /** Session seeds: the same in every run, so that shares are the same too. */
@@ -81,16 +88,22 @@ export function analysis(seed: number): Analysis {
     return { nonce, associatedData, ciphertext, tag: sealed.slice(beat.length) };
   });
   messages[TAMPERED].tag[3] ^= 4;
+  const load: Analysis['load'] = (session, lie) => {
+    const inputs: PartyInputs = {
+      model: pair(modelShares, session.index),
+      key: pair(keyShares, session.index),
+    };
+    lie?.(inputs);
+    return {
+      model: loadModel(session, model, inputs.model),
+      beats: messages.map((message) => ({ ...message, key: inputs.key })),
+    };
+  };
   return {
+    load,
     party(session, lie) {
-      const inputs: PartyInputs = {
-        model: pair(modelShares, session.index),
-        key: pair(keyShares, session.index),
-      };
-      lie?.(inputs);
-      const loaded = loadModel(session, model, inputs.model);
-      const batch = messages.map((message) => ({ ...message, key: inputs.key }));
-      return classifyBatch(session, loaded, batch, 'malicious');
+      const loaded = load(session, lie);
+      return classifyBatch(session, loaded.model, loaded.beats, 'malicious');
     },
     random: (index) => () => seeds[index].slice(),
     expected: beats.map((beat, n) => (n === TAMPERED ? 'not authentic' : classify(model, beat))),
