@@ -190,6 +190,26 @@ test('the outbox keeps samples in key-value storage until they are acknowledged'
   expect(after.offer(envelope(6))).toBe(true);
 });
 
+test('the outbox refuses what a full partition does not take', () => {
+  const { domain, storage } = keyValueStorage();
+  const { write } = storage.open();
+  const full = {
+    open: () => ({
+      ...storage.open(),
+      write: (key: string, value: ArrayBuffer) => {
+        if (domain.size === 2) throw new Error('ESP_ERR_NVS_NOT_ENOUGH_SPACE');
+        write(key, value);
+      },
+    }),
+  };
+  const outbox = new Outbox(keyValueOutbox(full, 5), new Uint8Array(16), 0);
+  outbox.start({ offer: () => true });
+  expect([1, 2, 3, 4].map((n) => outbox.offer(envelope(n)))).toEqual([true, true, false, false]);
+  expect([outbox.refused, outbox.pending()]).toEqual([2, 2]);
+  outbox.settle(1);
+  expect(outbox.offer(envelope(5))).toBe(true);
+});
+
 test('the ledger goes on in key-value storage', () => {
   const { storage } = keyValueStorage();
   expect(new NonceLedger(keyValueLedger(storage)).next()).toBe(0);
