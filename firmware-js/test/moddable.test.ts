@@ -81,6 +81,7 @@ describe('publishing through the platform', () => {
     publisher.tick(0);
     const [first] = FakeMqtt.made;
     expect(first.options).toMatchObject({ host: 'broker', password: 'sesame', dns: 'resolver' });
+    expect(first.options).toMatchObject({ keepalive: 60_000, clean: true });
     publisher.offer(envelope(1));
     publisher.offer(envelope(2));
     expect(first.written).toEqual([]);
@@ -116,6 +117,12 @@ describe('publishing through the platform', () => {
     FakeMqtt.made[1].options.onControl({ operation: FakeMqtt.CONNACK });
     expect(reasons[1]).toBe('the connection does not take bytes');
     expect(publisher.pending()).toBe(1);
+    FakeMqtt.full = false;
+    publisher.tick(20_000);
+    FakeMqtt.made[2].options.onControl({ operation: FakeMqtt.CONNACK });
+    FakeMqtt.full = true;
+    publisher.stop();
+    expect(FakeMqtt.made[2].closed).toBe(true);
   });
 });
 
