@@ -159,7 +159,7 @@ describe('ONNX import of what other tools export', () => {
       const { model, report } = await imported(keras(padding));
       expect(model.model.widths).toEqual([187, 4 * 21, 6 * 4, 5]);
       expect(report.agreement).toBeGreaterThan(0.95);
-      expect(report.relativeError).toBeLessThan(0.02);
+      expect(report.relativeError).toBeLessThan(0.05);
     },
     60_000,
   );
