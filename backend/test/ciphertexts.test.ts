@@ -445,11 +445,27 @@ describe('a hostile upload', () => {
     expect(filesOf(world)).toEqual([]);
   });
 
-  test('that does not say its length is refused', async () => {
+  test('that does not say its length is refused, and cut off when it goes on', async () => {
+    const polite = rawUpload(world, route(), 'Transfer-Encoding: chunked');
+    polite.socket.write('5\r\nhello\r\n0\r\n\r\n');
+    expect(await polite.ended).toContain('REQUEST_INVALID');
+
+    // A gigabyte in pieces, each sent when those before it have gone.
+    const piece = Buffer.concat([
+      Buffer.from('100000\r\n'),
+      filled(2 ** 20, 1),
+      Buffer.from('\r\n'),
+    ]);
     const { socket, ended } = rawUpload(world, route(), 'Transfer-Encoding: chunked');
-    socket.write('5\r\nhello\r\n0\r\n\r\n');
-    socket.once('data', () => socket.end());
-    expect(await ended).toContain('REQUEST_INVALID');
+    let pieces = 0;
+    const more = () => {
+      while (!socket.destroyed && pieces < 1024 && socket.write(piece)) pieces++;
+    };
+    socket.on('drain', more);
+    more();
+    await ended;
+    expect(pieces).toBeLessThan(1024);
+    expect(filesOf(world)).toEqual([]);
   });
 
   test('that ends early leaves nothing', async () => {

@@ -174,6 +174,8 @@ class Thread {
   readonly #memoryBytes: number;
   readonly #numbers: Numbers;
   #worker: Promise<Worker> | undefined;
+  /** The same when it is ready. */
+  #started: Worker | undefined;
   /**
    * Requests and keys on their way to the worker. Always the same memory: megabytes that are allocated and
    * freed with each job, beside others of other sizes, leave holes that nothing fits.
@@ -201,7 +203,10 @@ class Thread {
       const lost = (): void => {
         if (this.#worker === starting) this.#abandon();
       };
-      starting.then((worker) => worker.once('exit', lost), lost);
+      starting.then((worker) => {
+        if (this.#worker === starting) this.#started = worker;
+        worker.once('exit', lost);
+      }, lost);
     }
     return this.#worker;
   }
@@ -223,9 +228,9 @@ class Thread {
 
   /** Has the worker wipe keys; resolves when it has, or when there is none that held them. */
   async forget(keys: Numbered): Promise<void> {
-    if (!this.#kept.keys.delete(keys)) return;
-    const worker = await this.#worker;
-    if (!worker) return;
+    const worker = this.#started;
+    if (!this.#kept.keys.delete(keys) || !worker) return;
+    // Posted before this returns: a task that follows may bring the same keys anew.
     await new Promise<void>((resolve) => {
       const end = (): void => {
         worker.off('message', onMessage);
@@ -321,6 +326,7 @@ class Thread {
 
   #abandon(): void {
     this.#worker = undefined;
+    this.#started = undefined;
     this.#kept.keys.clear();
     this.#kept.networks.clear();
   }

@@ -4,7 +4,19 @@ import { BeatContext, CONTEXT_LAYOUT, SCALARS, SCALARS_FROM } from '../src/conte
 import { RR_MAX } from '../src/rhythm.ts';
 import { log2, relation, RunningOrder, toByte } from '../src/running.ts';
 import { Segmenter } from '../src/segmenter.ts';
-import { AFTER, BEFORE, newComparison, QRS, Shape, UNIT, WHOLE } from '../src/shape.ts';
+import {
+  AFTER,
+  BEFORE,
+  HIGH,
+  LOW,
+  newComparison,
+  QRS,
+  Shape,
+  SPREAD,
+  UNIT,
+  WHOLE,
+  WIDTH,
+} from '../src/shape.ts';
 
 /** A heart with a P wave, a QRS complex and a T wave about each peak. */
 function heart(peaks: number[], length: number, wide: number[] = []): Int16Array {
@@ -191,6 +203,16 @@ describe('shapes', () => {
     };
     check(QRS, BEFORE - 8, BEFORE + 12);
     check(WHOLE, 0, BEFORE + AFTER);
+  });
+
+  test('tell the width of a spike and the deviation of its slopes in time', () => {
+    const samples = new Int32Array(128);
+    samples[BEFORE] = 100;
+    const shape = new Shape();
+    shape.take(samples, 0, 127);
+    // Two slopes, a sample before the peak and one after it; 64 parts of a sample.
+    expect([shape.measures[WIDTH], shape.measures[SPREAD]]).toEqual([2 * 64, 64]);
+    expect([shape.measures[HIGH], shape.measures[LOW]]).toEqual([1600, 0]);
   });
 
   test('are measured the same wherever they lie, in proportion to their height', () => {

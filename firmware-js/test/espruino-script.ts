@@ -10,16 +10,20 @@ const asModule = (name: string, code: string): string =>
 
 /** The script defines `runPart(part, answers)`, which throws when that part of the suite fails. */
 export async function espruinoScript(): Promise<{ modules: string; suite: string }> {
-  const [mozaik, ecg, mqtt, { code, exports }] = await Promise.all([
+  const [mozaik, ecg, mqtt, outbox, { code, exports }] = await Promise.all([
     buildEspruino('mozaik'),
     buildEspruino('mozaik-ecg'),
     buildEspruino('mozaik-mqtt'),
+    buildEspruino('mozaik-outbox'),
     link(entry),
   ]);
   const local = exports.get('runPart') as string;
   return {
     modules:
-      asModule('mozaik', mozaik.code) + asModule('ecg', ecg.code) + asModule('mqtt', mqtt.code),
+      asModule('mozaik', mozaik.code) +
+      asModule('ecg', ecg.code) +
+      asModule('mqtt', mqtt.code) +
+      asModule('outbox', outbox.code),
     suite: `${code}\nvar runSuitePart = ${local};\n`,
   };
 }

@@ -81,6 +81,7 @@ describe('publishing through the platform', () => {
     publisher.tick(0);
     const [first] = FakeMqtt.made;
     expect(first.options).toMatchObject({ host: 'broker', password: 'sesame', dns: 'resolver' });
+    expect(first.options).toMatchObject({ keepalive: 60_000, clean: true });
     publisher.offer(envelope(1));
     publisher.offer(envelope(2));
     expect(first.written).toEqual([]);
@@ -116,6 +117,12 @@ describe('publishing through the platform', () => {
     FakeMqtt.made[1].options.onControl({ operation: FakeMqtt.CONNACK });
     expect(reasons[1]).toBe('the connection does not take bytes');
     expect(publisher.pending()).toBe(1);
+    FakeMqtt.full = false;
+    publisher.tick(20_000);
+    FakeMqtt.made[2].options.onControl({ operation: FakeMqtt.CONNACK });
+    FakeMqtt.full = true;
+    publisher.stop();
+    expect(FakeMqtt.made[2].closed).toBe(true);
   });
 });
 
@@ -188,6 +195,26 @@ test('the outbox keeps samples in key-value storage until they are acknowledged'
   after.start(sink);
   expect(sent).toEqual([envelope(3), envelope(5)]);
   expect(after.offer(envelope(6))).toBe(true);
+});
+
+test('the outbox refuses what a full partition does not take', () => {
+  const { domain, storage } = keyValueStorage();
+  const { write } = storage.open();
+  const full = {
+    open: () => ({
+      ...storage.open(),
+      write: (key: string, value: ArrayBuffer) => {
+        if (domain.size === 2) throw new Error('ESP_ERR_NVS_NOT_ENOUGH_SPACE');
+        write(key, value);
+      },
+    }),
+  };
+  const outbox = new Outbox(keyValueOutbox(full, 5), new Uint8Array(16), 0);
+  outbox.start({ offer: () => true });
+  expect([1, 2, 3, 4].map((n) => outbox.offer(envelope(n)))).toEqual([true, true, false, false]);
+  expect([outbox.refused, outbox.pending()]).toEqual([2, 2]);
+  outbox.settle(1);
+  expect(outbox.offer(envelope(5))).toBe(true);
 });
 
 test('the ledger goes on in key-value storage', () => {

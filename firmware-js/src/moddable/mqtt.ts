@@ -36,6 +36,8 @@ export class ModdableMqtt implements PublishClient {
         id: identity.clientId,
         user: identity.username,
         password: identity.password,
+        // The SDK's client reads it without the capital.
+        keepalive: identity.keepAliveSeconds * 1000,
         keepAlive: identity.keepAliveSeconds * 1000,
         clean: true,
         onControl: (message: MqttControl) => {
@@ -81,7 +83,11 @@ export class ModdableMqtt implements PublishClient {
     }
     this.closed = true;
     if (this.connected) {
-      this.platform?.write(null, { operation: this.broker.network.io.DISCONNECT });
+      try {
+        this.platform?.write(null, { operation: this.broker.network.io.DISCONNECT });
+      } catch {
+        // Its buffer is full: the broker sees the connection end without a word.
+      }
     }
     this.platform?.close();
   }

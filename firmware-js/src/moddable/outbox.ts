@@ -19,7 +19,11 @@ export function keyValueOutbox(storage: KeyValueStorage, samples: number): Outbo
     write: (slot, record) => {
       const copy = new Uint8Array(record.length);
       copy.set(record);
-      domain.write(key(slot), copy.buffer);
+      try {
+        domain.write(key(slot), copy.buffer);
+      } catch {
+        // The partition is full. The outbox reads the slot, finds that it is not kept, and refuses.
+      }
     },
     discard: (slot) => {
       domain.delete(key(slot));

@@ -1,16 +1,24 @@
 /** Runs one part of the suite on the Espruino modules, which the script before it has loaded. */
 import type { BitmapLedger } from '../../src/espruino/bitmap-ledger.ts';
-import type { Storage } from '../../src/espruino/board.ts';
+import type { FlashArea, FlashModule, Storage } from '../../src/espruino/board.ts';
+import type { FlashPages } from '../../src/espruino/flash-pages.ts';
+import type { Outbox } from '../../src/outbox.ts';
 import { norFlash } from './nor-flash.ts';
+import { flashPages, OUTBOX_PAGE_BYTES, OUTBOX_PAGES } from './outbox-flash.ts';
+import type { Power } from './outbox-flash.ts';
 import type { Sdk, SuiteData } from './sdk.ts';
 import { suite } from './suite.ts';
 
-type Mozaik = Omit<Sdk, 'Publisher' | 'Segmenter' | 'flash'> & {
+type Mozaik = Omit<Sdk, 'Publisher' | 'Segmenter' | 'flash' | 'outbox'> & {
   BitmapLedger: new (storage: Storage) => BitmapLedger;
 };
 declare const mozaik: Mozaik;
 declare const ecg: Pick<Sdk, 'Segmenter'>;
 declare const mqtt: Pick<Sdk, 'Publisher'>;
+declare const outbox: {
+  Outbox: new (pages: FlashPages, device: Uint8Array, stream: number) => Outbox;
+  FlashPages: new (flash: FlashModule, area: FlashArea) => FlashPages;
+};
 
 export function runPart(part: number, data: SuiteData): void {
   const sdk: Sdk = {
@@ -20,6 +28,17 @@ export function runPart(part: number, data: SuiteData): void {
     Publisher: mqtt.Publisher,
     deviceId: mozaik.deviceId,
     epochKey: mozaik.epochKey,
+    outbox: () => {
+      const power: Power = { left: 0 };
+      const flash = flashPages(power);
+      const area = { addr: 0, length: OUTBOX_PAGE_BYTES * OUTBOX_PAGES };
+      return {
+        start: () => new outbox.Outbox(new outbox.FlashPages(flash, area), new Uint8Array(16), 0),
+        cutAfter: (writes) => {
+          power.left = writes;
+        },
+      };
+    },
     flash: () => norFlash((storage) => new mozaik.BitmapLedger(storage)),
   };
   suite[part].run(sdk, data);

@@ -1,5 +1,6 @@
 /** What the suite needs of an engine's bundle; the same on all of them. */
 import type { AsconAead128 } from '../../src/ascon.ts';
+import type { Outbox } from '../../src/outbox.ts';
 import type { Publisher, PublisherOptions } from '../../src/publisher.ts';
 import type { Sealer, SealerOptions, SequenceLedger } from '../../src/sealer.ts';
 import type { Segmenter, SegmenterOptions } from '../../src/segmenter.ts';
@@ -19,6 +20,8 @@ export interface Sdk {
   Publisher: new (
     options: PublisherOptions,
   ) => Pick<Publisher, 'offer' | 'tick' | 'pending' | 'stop'>;
+  /** The target's own outbox on a simulated flash, whose power the suite can cut. */
+  outbox: () => SuiteOutbox;
   /** The engine's own ledger on a simulated flash, whose power the suite can cut. */
   flash: () => SuiteFlash;
 }
@@ -26,6 +29,13 @@ export interface Sdk {
 export interface SuiteFlash {
   /** Starts the ledger on what the flash holds. */
   start: () => SequenceLedger;
+  /** The write after so many more is cut short, and throws. */
+  cutAfter: (writes: number) => void;
+}
+
+export interface SuiteOutbox {
+  /** Starts the outbox on what the flash holds. */
+  start: () => Pick<Outbox, 'start' | 'offer' | 'settle' | 'pending'>;
   /** The write after so many more is cut short, and throws. */
   cutAfter: (writes: number) => void;
 }

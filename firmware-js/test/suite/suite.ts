@@ -125,6 +125,75 @@ function ledger(sdk: Sdk): void {
   }
 }
 
+/** An envelope that its number tells. */
+function numbered(number: number): Uint8Array {
+  const envelope = counting(ENVELOPE, number);
+  envelope[16] = 0;
+  envelope[17] = 0;
+  envelope[18] = number >> 8;
+  envelope[19] = number;
+  return envelope;
+}
+
+/** Every sample that was taken arrives, with its own bytes, though the power fails again and again. */
+function outbox(sdk: Sdk): void {
+  const flash = sdk.outbox();
+  const taken = new Uint8Array(1000);
+  const arrived = new Uint8Array(1000);
+  let answers: number[] = [];
+  const sink = {
+    offer: (envelope: Uint8Array) => {
+      const number = 256 * envelope[18] + envelope[19];
+      equal('sample ' + number, hex(envelope), hex(numbered(number)));
+      answers.push(number);
+      return true;
+    },
+  };
+  /** What was on its way when the power failed is lost; the rest arrives, and is answered. */
+  const answer = (box: ReturnType<typeof flash.start>) => {
+    const number = answers.shift() as number;
+    arrived[number] = 1;
+    box.settle(number);
+  };
+  let number = 0;
+  let cuts = 0;
+  const lives = 40;
+  for (let life = 0; life <= lives; life++) {
+    flash.cutAfter(life === lives ? 1e6 : (7 * life) % 23);
+    answers = [];
+    try {
+      const box = flash.start();
+      box.start(sink);
+      for (let i = 0; i < 20; i++) {
+        number++;
+        if (box.offer(numbered(number))) {
+          taken[number] = 1;
+        }
+        for (let k = 0; k < i % 3 && answers.length > 0; k++) {
+          answer(box);
+        }
+      }
+      while (answers.length > 0) {
+        answer(box);
+      }
+      equal('pending', box.pending(), 0);
+    } catch (error) {
+      equal('outbox', (error as Error).message, 'power cut');
+      cuts++;
+    }
+  }
+  let count = 0;
+  for (let i = 0; i < taken.length; i++) {
+    count += taken[i];
+    if (taken[i] > arrived[i]) {
+      throw new Error('outbox: lost ' + i);
+    }
+  }
+  if (cuts < 30 || count < 100) {
+    throw new Error('outbox: ' + cuts + ' cuts, and ' + count + ' samples taken');
+  }
+}
+
 /** A pulse train like an ECG, in integers. */
 function signal(t: number): number {
   const phase = t % 100;
@@ -261,6 +330,7 @@ export const suite: { name: string; run: (sdk: Sdk, data: SuiteData) => void }[]
   { name: 'known answers', run: knownAnswers },
   { name: 'keys', run: keys },
   { name: 'ledger', run: ledger },
+  { name: 'outbox', run: outbox },
   { name: 'segmentation', run: segmentation },
   { name: 'protocol', run: protocol },
 ];

@@ -81,7 +81,9 @@ function manifest(config: ModdableOptions['wifi']): string {
   const include = [
     '$(MODDABLE)/examples/manifest_base.json',
     '$(MODDABLE)/examples/manifest_net.json',
+    '$(MODDABLE)/examples/io/tcp/mqttsclient/manifest_mqttsclient.json',
     '$(MODULES)/io/manifest.json',
+    '$(MODULES)/io/storage/manifest.json',
     '$(MODULES)/base/timer/manifest.json',
   ];
   const modules = { '*': ['./main', './app', './settings', './mozaik'] };

@@ -62,6 +62,17 @@ test(
   TIMEOUT_MS,
 );
 
+test(
+  'the demonstration that fails ends with one sentence, and no result',
+  async () => {
+    const recording = ['--records', temporaryFolder(), '--record', '208'];
+    const { code, out, errors } = await demo('--path', 'fhe', ...recording, '--json');
+    expect([code, out]).toEqual([1, '']);
+    expect(errors).toMatch(/^mozaik: INPUT_FILE: [^\n]*208\.hea[^\n]*\n$/);
+  },
+  TIMEOUT_MS,
+);
+
 /** For what must be nowhere and for what must be found, in one go over many megabytes. */
 const search = new Search();
 const controls = new Set<string>();

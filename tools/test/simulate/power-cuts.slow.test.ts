@@ -93,9 +93,11 @@ const FLASHES: Record<string, (random: Random) => BoardFlash> = {
     let left = Infinity;
     const keys = ['ledger0', 'ledger1', ...Array.from({ length: OUTBOX_SLOTS }, (_, n) => `s${n}`)];
     const flash = new Flash(random);
-    const cutNow = () => left-- === 0;
+    let isOff = false;
+    const cutNow = () => (isOff = left-- === 0);
     const domain = {
       read: (key: string) => {
+        if (isOff) throw new PowerCut();
         const held = flash.read(keys.indexOf(key));
         return held?.length ? held.slice().buffer : undefined;
       },
@@ -112,7 +114,10 @@ const FLASHES: Record<string, (random: Random) => BoardFlash> = {
     };
     const storage = { open: () => domain };
     return {
-      cutAfter: (writes) => (left = writes),
+      cutAfter: (writes) => {
+        left = writes;
+        isOff = false;
+      },
       ledger: () => new NonceLedger(keyValueLedger(storage)),
       outbox: () => keyValueOutbox(storage, OUTBOX_SLOTS),
     };

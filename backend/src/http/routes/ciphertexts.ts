@@ -7,6 +7,7 @@ import {
   MozaikError,
   REQUEST_MAX_BYTES,
   toHex,
+  type ErrorCode,
 } from '@mozaik/protocol';
 import { callerOf } from '../access.ts';
 import { bytesFrom, sendCbor } from '../bodies.ts';
@@ -30,7 +31,14 @@ function lengthOf(request: FastifyRequest, max: number): number {
   return Number(text);
 }
 
-/** Takes an upload. When it is cut off or too long, the connection is: more of it would follow. */
+/** What ends an upload of which more would follow: its connection ends with it. */
+const CUTTING: ReadonlySet<ErrorCode> = new Set([
+  'REQUEST_TOO_LARGE',
+  'REQUEST_INVALID',
+  'UPLOAD_TOO_SLOW',
+]);
+
+/** Takes an upload. */
 async function upload<T>(
   request: FastifyRequest,
   reply: FastifyReply,
@@ -43,10 +51,7 @@ async function upload<T>(
     }
     return await take(request.body, lengthOf(request, max + FRAME_OVERHEAD_BYTES));
   } catch (error) {
-    const { code } = error as MozaikError;
-    if (code === 'REQUEST_TOO_LARGE' || code === 'UPLOAD_TOO_SLOW') {
-      reply.header('connection', 'close');
-    }
+    if (CUTTING.has((error as MozaikError).code)) reply.header('connection', 'close');
     throw error;
   }
 }
