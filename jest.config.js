@@ -6,7 +6,8 @@ export default {
   transform: {
     '\\.ts$': ['@swc/jest', { jsc: { parser: { syntax: 'typescript' }, target: 'es2022' } }],
   },
-  testTimeout: 30_000,
+  // For machines that do something else meanwhile: what hangs, hangs longer than this too.
+  testTimeout: 90_000,
   maxWorkers: 2,
   reporters: ['default', '<rootDir>/test/summary-reporter.js'],
 };

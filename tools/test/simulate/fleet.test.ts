@@ -6,7 +6,7 @@ import { fleetOn, NO_VIOLATIONS, settled, withBackend } from './support.ts';
 const BOARDS = 8;
 const BEATS = 30;
 /** It takes seconds; much longer only when several heartbeats of one board are disputed in a row. */
-const PATIENCE_MS = 120_000;
+const PATIENCE_MS = 300_000;
 const ALONE: Record<Fault, number> = {
   ...{ drop: 0.025, delay: 0.1, duplicate: 0.1, reorder: 0.2, corrupt: 0.06 },
   ...{ reboot: 0.1, 'power-cut': 0.15 },
