@@ -9,6 +9,7 @@ import { Backend } from './backend.ts';
 import { partyDescriptor } from './descriptor.ts';
 import { Models } from './models.ts';
 import { Peers } from './peers.ts';
+import { Pool, type PoolLimits, type PoolMetrics } from './pool.ts';
 import { runJob, type JobReport, type RunningJob, type Workplace } from './run.ts';
 import { loadPartyKeys, Revocations } from './state.ts';
 
@@ -27,13 +28,16 @@ export interface PartyConfig {
   audience: string;
   /** Longest wait for a peer, ms. */
   peerTimeoutMs?: number;
+  /** How much is made ahead of jobs; the three parties of a consent need the same. */
+  pool?: Partial<PoolLimits>;
   now?: () => number;
   /** One line for each event worth knowing; nothing secret. */
   log?: (event: PartyEvent) => void;
 }
 
-export interface PartyEvent extends Partial<JobReport> {
-  event: 'listening' | 'connected' | 'disconnected' | 'job-done' | 'job-failed' | 'revoked';
+export interface PartyEvent extends Partial<JobReport>, Partial<PoolMetrics> {
+  event:
+    'listening' | 'connected' | 'disconnected' | 'job-done' | 'job-failed' | 'revoked' | 'pool';
   job?: string;
   code?: ErrorCode;
   detail?: string;
@@ -69,6 +73,13 @@ export class Party {
     const { identity, seal, tls } = keys;
     const peers = new Peers(tls, identity.id);
     const { name, host, port, now = Date.now } = config;
+    const pool = new Pool(
+      now,
+      (metrics, cause) => {
+        config.log?.({ event: 'pool', ...metrics, ...(cause !== undefined && describe(cause)) });
+      },
+      config.pool,
+    );
     const listening = await peers.listen(host, port);
     const backend = new Backend({ url: config.backendUrl, audience: config.audience, identity });
     const party = new Party(config, {
@@ -77,6 +88,7 @@ export class Party {
       backend,
       models: new Models(backend, seal),
       peers,
+      pool,
       revocations: new Revocations(config.dataDir),
       peerTimeoutMs: config.peerTimeoutMs ?? PEER_TIMEOUT_MS,
       now,
@@ -92,6 +104,11 @@ export class Party {
   /** The signed descriptor that users pin. */
   get descriptor(): Uint8Array {
     return this.#workplace.descriptor.signed;
+  }
+
+  /** The state of what is made ahead, also told in an event `pool` when it changes. */
+  metrics(): { pool: PoolMetrics } {
+    return { pool: this.#workplace.pool.metrics() };
   }
 
   /** Publishes the descriptor and waits for jobs. A connection that ends is made again. */
@@ -111,6 +128,7 @@ export class Party {
     clearTimeout(this.#timer);
     const stopped = new MozaikError('UNAVAILABLE', 'the party is stopped');
     for (const { abort } of this.#running.values()) abort.abort(stopped);
+    this.#workplace.pool.close();
     this.#workplace.models.wipe();
     await this.#mqtt?.endAsync(true);
     await this.#workplace.peers.close();
@@ -154,8 +172,9 @@ export class Party {
   #onRevocation(payload: Buffer): void {
     try {
       const { value, signer } = verify(REVOCATION, new Uint8Array(payload));
-      const { revocations } = this.#workplace;
+      const { revocations, pool } = this.#workplace;
       revocations.add(value.consent, signer);
+      pool.drop(({ consent }) => revocations.has(consent.hash, consent.user));
       for (const [job, { consent, abort }] of this.#running) {
         if (consent && !abort.signal.aborted && revocations.has(consent.hash, consent.user)) {
           this.#log({ event: 'revoked', job });
