@@ -10,7 +10,8 @@ import {
 } from '../../src/engine/classify.ts';
 import { SEED_BYTES } from '../../src/engine/generator.ts';
 import type { Session } from '../../src/engine/session.ts';
-import type { FixedModel } from '../../src/model.ts';
+import type { Prepared } from '../../src/engine/verified-classify.ts';
+import type { Architecture, FixedModel } from '../../src/model.ts';
 import { classify, type Classification } from '../../src/twin.ts';
 import { Random } from './random.ts';
 
@@ -31,8 +32,13 @@ export interface PartyInputs {
 export type BeatResult = Classification | 'not authentic';
 
 export interface Analysis {
+  architecture: Architecture;
   /** Runs the analysis; `lie` alters the inputs of this party first. */
-  party(session: Session, lie?: (inputs: PartyInputs) => void): Promise<ClassificationShares>;
+  party(
+    session: Session,
+    lie?: (inputs: PartyInputs) => void,
+    prepared?: Prepared,
+  ): Promise<ClassificationShares>;
   /** Session seeds: the same in every run, so that shares are the same too. */
   random: (index: PartyIndex) => () => Uint8Array;
   /** What the plaintext twin says. */
@@ -82,7 +88,8 @@ export function analysis(seed: number): Analysis {
   });
   messages[TAMPERED].tag[3] ^= 4;
   return {
-    party(session, lie) {
+    architecture: model,
+    party(session, lie, prepared) {
       const inputs: PartyInputs = {
         model: pair(modelShares, session.index),
         key: pair(keyShares, session.index),
@@ -90,7 +97,7 @@ export function analysis(seed: number): Analysis {
       lie?.(inputs);
       const loaded = loadModel(session, model, inputs.model);
       const batch = messages.map((message) => ({ ...message, key: inputs.key }));
-      return classifyBatch(session, loaded, batch, 'malicious');
+      return classifyBatch(session, loaded, batch, 'malicious', undefined, prepared);
     },
     random: (index) => () => seeds[index].slice(),
     expected: beats.map((beat, n) => (n === TAMPERED ? 'not authentic' : classify(model, beat))),
