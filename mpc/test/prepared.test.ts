@@ -7,7 +7,8 @@ import { analysis, joinResults } from './support/analysis.ts';
 import { attacked, HONEST } from './support/attack.ts';
 import { threeParties } from './support/local.ts';
 
-const { architecture, party, expected } = analysis(7);
+const target = analysis(7);
+const { architecture, expected } = target;
 
 /** The analysis of 8 heartbeats after `lanes` lanes were made ahead; and what it sent itself. */
 async function after(lanes: number) {
@@ -16,7 +17,7 @@ async function after(lanes: number) {
     const { meter } = session.channel;
     const offline = { ...meter };
     Object.assign(meter, { rounds: 0, bytesSent: 0 });
-    return { offline, shares: await party(session, undefined, prepared) };
+    return { offline, shares: await target.party(session, undefined, prepared) };
   });
   const [first, second] = results;
   return {
@@ -60,8 +61,8 @@ describe('a job after the preparation', () => {
   test('of masks that were used before: fails', async () => {
     await threeParties(async (session) => {
       const prepared = await prepareChunk(session, architecture, LANE_MULTIPLE);
-      await party(session, undefined, prepared);
-      await expect(party(session, undefined, prepared)).rejects.toThrow('used once');
+      await target.party(session, undefined, prepared);
+      await expect(target.party(session, undefined, prepared)).rejects.toThrow('used once');
     });
   });
 });
@@ -80,7 +81,7 @@ test('a lie while masks are made ahead is caught by the job that uses them', asy
       }
       const prepared = await prepareChunk(session, architecture, LANE_MULTIPLE);
       if (session.index === cheater) expect(messages).toBeGreaterThan(2);
-      return party(session, undefined, prepared);
+      return target.party(session, undefined, prepared);
     });
     const codes = outcomes.map((one) => ('error' in one ? (one.error as Error) : undefined));
     expect(codes).toContainEqual(expect.objectContaining({ code: 'PEER_CHEATED' }));
