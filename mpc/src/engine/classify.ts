@@ -29,7 +29,12 @@ import { dense, denseCost, LANE_MULTIPLE, padRows, roundUp, WORD_BYTES } from '.
 import type { Channel, PartyIndex } from './channel.ts';
 import { lockstep } from './lockstep.ts';
 import { Session, SESSION_COST, type Shares } from './session.ts';
-import { classifyVerified, classifyVerifiedCost, prepareChunk } from './verified-classify.ts';
+import {
+  classifyVerified,
+  classifyVerifiedCost,
+  prepareChunk,
+  type Prepared,
+} from './verified-classify.ts';
 import type { VerifiedDenseLayer } from './verified-dense.ts';
 
 /** Heartbeats computed side by side: bounds a session's memory whatever the batch. */
@@ -113,7 +118,8 @@ export function loadModel(
  */
 const CACHE_CONFLICT_LANES = 256;
 
-function laneCount(beats: number): number {
+/** Lanes of a chunk of so many heartbeats. */
+export function laneCount(beats: number): number {
   const lanes = roundUp(beats, LANE_MULTIPLE);
   return lanes % CACHE_CONFLICT_LANES === 0 ? lanes + LANE_MULTIPLE : lanes;
 }
@@ -132,7 +138,10 @@ function inferenceCost(
   return sumCosts(...costs, argmaxCost(index, widths[widths.length - 1], wide));
 }
 
-/** Rounds and bytes that party `index` sends for a batch, key agreement of the session left out. */
+/**
+ * Rounds and bytes that party `index` sends for a batch, key agreement of the session left out; what was
+ * made ahead ({@link classifyVerifiedCost}, `offline`) is still included.
+ */
 export function classifyCost(
   index: PartyIndex,
   architecture: Architecture,
@@ -162,13 +171,25 @@ export type PhaseListener = (
   phase: 'offline' | 'decrypt' | 'convert' | 'infer' | 'argmax' | 'verify',
 ) => void;
 
-/** Runs the analysis on a batch of any size, in chunks of {@link CHUNK_LANES}. */
+/** Lanes that stand idle cost as much as busy ones: of more than this, a chunk is prepared anew. */
+const PADDING_MAX = 4;
+
+/** Whether a chunk of `lanes` takes what was made ahead. */
+const isFitting = ({ lanes: ready }: Prepared, lanes: number): boolean =>
+  ready >= lanes && ready <= PADDING_MAX * lanes;
+
+/**
+ * Runs the analysis on a batch of any size, in chunks of {@link CHUNK_LANES}.
+ * @param prepared by {@link prepareChunk} in this session, for the first chunk; left aside if it does
+ *   not fit
+ */
 export async function classifyBatch(
   session: Session,
   model: LoadedModel,
   beats: Heartbeat[],
   adversary: Adversary,
   onPhase: PhaseListener = () => undefined,
+  prepared?: Prepared,
 ): Promise<ClassificationShares> {
   const classBytes = () => new Uint8Array(beats.length * CLASS_SHARE_BYTES);
   const marginBytes = () => new Uint8Array(beats.length * MARGIN_SHARE_BYTES);
@@ -180,9 +201,13 @@ export async function classifyBatch(
   for (let done = 0; done < beats.length; done += CHUNK_LANES) {
     const mark = session.memory.mark();
     const chunk = beats.slice(done, done + CHUNK_LANES);
-    const lanes = laneCount(chunk.length);
-    const run = adversary === 'malicious' ? runVerified : runSemiHonest;
-    const output = await run(session, model, chunk, lanes, onPhase);
+    const needed = laneCount(chunk.length);
+    const ready = done === 0 && prepared && isFitting(prepared, needed) ? prepared : undefined;
+    const lanes = ready?.lanes ?? needed;
+    const output =
+      adversary === 'malicious'
+        ? await runVerified(session, model, chunk, lanes, onPhase, ready)
+        : await runSemiHonest(session, model, chunk, lanes, onPhase);
     copyResults(session, model.architecture, output, lanes, chunk.length, result, done);
     session.memory.release(mark);
   }
@@ -198,11 +223,12 @@ async function runVerified(
   beats: Heartbeat[],
   lanes: number,
   onPhase: PhaseListener,
+  ready: Prepared | undefined,
 ): Promise<ChunkResults> {
-  onPhase('offline');
-  const prepared = await prepareChunk(session, model.architecture, lanes);
+  if (!ready) onPhase('offline');
+  const prepared = ready ?? (await prepareChunk(session, model.architecture, lanes));
   const key = loadKeys(session, beats, lanes);
-  return classifyVerified(session, model, prepared, key, beats, lanes, onPhase);
+  return classifyVerified(session, model, prepared, key, beats, onPhase);
 }
 
 async function runSemiHonest(

@@ -82,9 +82,12 @@ export function classifyVerifiedCost(
   };
 }
 
-/** What a chunk needs and no input decides. */
+/** What a chunk needs and no input decides. Used once, in the session that made it. */
 export interface Prepared {
+  /** As many as the chunk will have. */
+  lanes: number;
   verification: Verification;
+  /** Taken out by the chunk that uses them. */
   masks: RingMask[];
 }
 
@@ -98,23 +101,27 @@ export async function prepareChunk(
   for (const { count, bits } of conversions(architecture, lanes)) {
     masks.push(await prepareMasks(session, count, bits));
   }
-  return { verification, masks };
+  return { lanes, verification, masks };
 }
 
 /**
+ * Runs a chunk of as many lanes as are prepared, of which `messages` may fill fewer.
+ *
  * @returns shares of the results of all lanes, and for each lane 1 when the message is authentic
  * @throws MozaikError PEER_CHEATED
  */
 export async function classifyVerified(
   session: Session,
   { architecture, layers }: LoadedModel,
-  { verification, masks }: Prepared,
+  prepared: Prepared,
   key: Shares,
   messages: SealedMessage[],
-  lanes: number,
   onPhase: PhaseListener,
 ): Promise<Winner & { authentic: Uint8Array }> {
   const { widths, fractionBits } = architecture;
+  const { lanes, verification } = prepared;
+  const masks = prepared.masks.splice(0);
+  if (masks.length === 0) throw new Error('masks are used once');
   onPhase('decrypt');
   const decryption = await decrypt(session, key, messages, lanes);
   const { state, tag, plaintext } = decryption;

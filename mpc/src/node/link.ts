@@ -30,6 +30,10 @@ export class Link {
   #unread = 0;
   #waiting: Waiting | undefined;
   #failure: MozaikError | undefined;
+  #unreadMax = UNREAD_MAX_BYTES;
+  #end!: (failure: MozaikError) => void;
+  /** Resolves, with the reason, when the connection is no more. */
+  readonly ended = new Promise<MozaikError>((resolve) => (this.#end = resolve));
 
   /** @param timeoutMs longest wait for one message */
   constructor(socket: TLSSocket, timeoutMs: number) {
@@ -82,6 +86,15 @@ export class Link {
     return this.#unread > 0;
   }
 
+  /**
+   * Bounds what the peer may send before it is asked for: little while the connection rests.
+   * @param bytes by default as much as a running protocol needs
+   */
+  limitUnread(bytes = UNREAD_MAX_BYTES): void {
+    this.#unreadMax = bytes;
+    this.#checkUnread();
+  }
+
   close(): void {
     this.#fail(new MozaikError('PEER_LOST', 'the session has ended'));
   }
@@ -89,8 +102,13 @@ export class Link {
   #onData(chunk: Buffer): void {
     this.#chunks.push(chunk);
     this.#unread += chunk.length;
-    if (this.#unread > UNREAD_MAX_BYTES) this.#fail(new MozaikError('PEER_PROTOCOL', 'flood'));
+    this.#checkUnread();
     this.#deliver();
+  }
+
+  #checkUnread(): void {
+    if (this.#unread <= this.#unreadMax) return;
+    this.#fail(new MozaikError('PEER_PROTOCOL', 'more than was asked for'));
   }
 
   #deliver(): void {
@@ -146,6 +164,7 @@ export class Link {
   #fail(failure: MozaikError): void {
     this.#failure ??= failure;
     this.#socket.destroy();
+    this.#end(this.#failure);
     this.#rejectWaiting(this.#failure);
   }
 

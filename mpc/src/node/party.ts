@@ -9,6 +9,7 @@ import { Backend } from './backend.ts';
 import { partyDescriptor } from './descriptor.ts';
 import { Models } from './models.ts';
 import { Peers } from './peers.ts';
+import { Pool, type PoolLimits, type PoolMetrics } from './pool.ts';
 import { runJob, type JobReport, type Workplace } from './run.ts';
 import { loadPartyKeys, Revocations } from './state.ts';
 
@@ -27,13 +28,16 @@ export interface PartyConfig {
   audience: string;
   /** Longest wait for a peer, ms. */
   peerTimeoutMs?: number;
+  /** How much is made ahead of jobs; the three parties of a consent need the same. */
+  pool?: Partial<PoolLimits>;
   now?: () => number;
   /** One line for each event worth knowing; nothing secret. */
   log?: (event: PartyEvent) => void;
 }
 
-export interface PartyEvent extends Omit<JobEvent, 'event'>, Partial<JobReport> {
-  event: 'listening' | 'connected' | 'disconnected' | JobEvent['event'];
+export interface PartyEvent
+  extends Omit<JobEvent, 'event'>, Partial<JobReport>, Partial<PoolMetrics> {
+  event: 'listening' | 'connected' | 'disconnected' | 'pool' | JobEvent['event'];
 }
 
 const PEER_TIMEOUT_MS = 20_000;
@@ -67,6 +71,17 @@ export class Party {
     const { identity, seal, tls } = keys;
     const peers = new Peers(tls, identity.id);
     const { name, host, port, now = Date.now } = config;
+    const pool = new Pool(
+      now,
+      (metrics, cause) => {
+        config.log?.({
+          event: 'pool',
+          ...metrics,
+          ...(cause !== undefined && describeError(cause)),
+        });
+      },
+      config.pool,
+    );
     const listening = await peers.listen(host, port);
     const backend = new Backend({ url: config.backendUrl, audience: config.audience, identity });
     const party = new Party(config, {
@@ -75,6 +90,7 @@ export class Party {
       backend,
       models: new Models(backend, seal),
       peers,
+      pool,
       revocations: new Revocations(config.dataDir),
       peerTimeoutMs: config.peerTimeoutMs ?? PEER_TIMEOUT_MS,
       now,
@@ -90,6 +106,11 @@ export class Party {
   /** The signed descriptor that users pin. */
   get descriptor(): Uint8Array {
     return this.#workplace.descriptor.signed;
+  }
+
+  /** The state of what is made ahead, also told in an event `pool` when it changes. */
+  metrics(): { pool: PoolMetrics } {
+    return { pool: this.#workplace.pool.metrics() };
   }
 
   /** Publishes the descriptor and waits for jobs. A connection that ends is made again. */
@@ -108,6 +129,7 @@ export class Party {
     this.#closed = true;
     clearTimeout(this.#timer);
     this.#jobs.close('the party is stopped');
+    this.#workplace.pool.close();
     this.#workplace.models.wipe();
     await this.#mqtt?.endAsync(true);
     await this.#workplace.peers.close();
@@ -151,7 +173,9 @@ export class Party {
   #onRevocation(payload: Buffer): void {
     try {
       const { value, signer } = verify(REVOCATION, new Uint8Array(payload));
-      this.#workplace.revocations.add(value.consent, signer);
+      const { revocations, pool } = this.#workplace;
+      revocations.add(value.consent, signer);
+      pool.drop(({ consent }) => revocations.has(consent.hash, consent.user));
       this.#jobs.stopRevoked();
     } catch (error) {
       this.#log({ event: 'revoked', ...describeError(error) });

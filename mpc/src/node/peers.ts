@@ -30,12 +30,18 @@ const DEFAULT_LIMITS = {
 export type PeerLimits = typeof DEFAULT_LIMITS;
 
 const DIAL_RETRY_MS = 100;
+/** A connection may rest for minutes: a peer that vanished without a word is asked for. */
+const KEEP_ALIVE = { keepAlive: true, keepAliveInitialDelay: 30_000 };
 
 /** Connections of one session. Closing it ends both. */
 export interface PeerSession {
   channel: Channel;
   /** @throws MozaikError PEER_PROTOCOL when a peer sent more than the protocol asks for */
   finish(): void;
+  /** Bounds what each peer may send unasked, as {@link Link.limitUnread}. */
+  limitUnread(bytes?: number): void;
+  /** Resolves, with the reason, when either connection is no more. */
+  ended: Promise<MozaikError>;
   close(): void;
 }
 
@@ -65,6 +71,8 @@ export class Peers {
   /** Connections that came before their session, and sessions that wait for theirs. */
   readonly #early = new Set<Arrival>();
   readonly #expected = new Map<string, (arrival: Arrival) => void>();
+  /** Sessions of which somebody wants to know that a connection came early. */
+  readonly #watched = new Map<string, (arrival: Arrival) => void>();
 
   constructor(tls: TlsIdentity, id: Uint8Array, limits: Partial<PeerLimits> = {}) {
     this.#tls = tls;
@@ -79,7 +87,7 @@ export class Peers {
       cert: this.#tls.certificate,
       minVersion: 'TLSv1.3',
     });
-    const server = createServer((raw) => {
+    const server = createServer(KEEP_ALIVE, (raw) => {
       // Certificates are self-signed; the key is compared with the pinned one below.
       const socket = new TLSSocket(raw, {
         isServer: true,
@@ -140,6 +148,11 @@ export class Peers {
       signal.addEventListener('abort', onAbort);
       return {
         channel: new LinkChannel(index, links),
+        ended: Promise.race([links.next.ended, links.previous.ended]),
+        limitUnread(bytes) {
+          links.next.limitUnread(bytes);
+          links.previous.limitUnread(bytes);
+        },
         finish() {
           if (links.next.hasUnread || links.previous.hasUnread) {
             throw new MozaikError('PEER_PROTOCOL', 'a peer sent more than the protocol asks for');
@@ -155,6 +168,26 @@ export class Peers {
       for (const socket of sockets) socket.destroy();
       throw error;
     }
+  }
+
+  /**
+   * Calls back, once, when the previous party has dialled this session that we do not wait for yet.
+   * @returns ends the watch
+   */
+  watch({ job, index, parties }: SessionRequest, onArrival: () => void): () => void {
+    const previous = parties[(index + 2) % 3];
+    const key = sessionKey(job, previous.party);
+    const end = () => {
+      this.#watched.delete(key);
+    };
+    const see = ({ session, fingerprint }: Arrival) => {
+      if (session !== key || !equalBytes(fingerprint, previous.tlsFingerprint)) return;
+      end();
+      onArrival();
+    };
+    this.#watched.set(key, see);
+    for (const early of this.#early) see(early);
+    return end;
   }
 
   async #dial(
@@ -180,7 +213,7 @@ export class Peers {
 
   #dialOnce(party: PartyDescriptor, timeoutMs: number, signal: AbortSignal): Promise<TLSSocket> {
     return new Promise((resolve, reject) => {
-      const raw = connect({ host: party.host, port: party.port });
+      const raw = connect({ host: party.host, port: party.port, ...KEEP_ALIVE });
       const socket = tlsConnect({
         socket: raw,
         key: this.#tls.key,
@@ -252,6 +285,7 @@ export class Peers {
     }
     dropOldest(this.#early, this.#limits.early, (oldest) => oldest.socket.destroy());
     this.#early.add(arrival);
+    this.#watched.get(arrival.session)?.(arrival);
     socket.once('close', () => this.#early.delete(arrival));
     setTimeout(() => {
       if (this.#early.delete(arrival)) socket.destroy();

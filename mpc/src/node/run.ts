@@ -2,7 +2,6 @@
 import type { RunningJob } from '@mozaik/client/job-desk';
 import {
   adversaryOf,
-  equalBytes,
   hash,
   inputsHash,
   jobHash,
@@ -18,14 +17,17 @@ import {
   type RunStatistics,
   type Sample,
 } from '@mozaik/protocol';
-import type { Channel, PartyIndex } from '../engine/channel.ts';
+import type { PartyIndex } from '../engine/channel.ts';
 import { classifyBatch, loadModel, type ClassificationShares } from '../engine/classify.ts';
 import { Session } from '../engine/session.ts';
+import type { Prepared } from '../engine/verified-classify.ts';
 import { checkConsent, checkPeer, checkSamples } from './assignment.ts';
 import type { Backend } from './backend.ts';
+import { meet } from './meeting.ts';
 import type { Models, OpenedModel } from './models.ts';
 import type { Peers } from './peers.ts';
 import { Phases } from './phases.ts';
+import type { Pool } from './pool.ts';
 import type { PartyKeys, Revocations } from './state.ts';
 
 /** What a party brings to every job. */
@@ -36,6 +38,7 @@ export interface Workplace {
   backend: Backend;
   models: Models;
   peers: Peers;
+  pool: Pool;
   revocations: Revocations;
   peerTimeoutMs: number;
   now: () => number;
@@ -43,6 +46,7 @@ export interface Workplace {
 
 export interface JobReport {
   samples: number;
+  /** Of the job alone: what the pool had made ahead is in its own metrics. */
   statistics: RunStatistics;
   /** Microseconds in each phase. */
   phasesUs: Record<string, number>;
@@ -81,20 +85,25 @@ export async function runJob(
   try {
     signal.throwIfAborted();
     const { peerTimeoutMs: timeoutMs } = workplace;
-    const peers = await workplace.peers.connect({
-      job: job.job,
-      index,
-      parties,
-      timeoutMs,
-      signal,
-    });
+    const request = { job: job.job, index, parties, timeoutMs, signal };
+    const inputs = inputsHash(envelopes);
+    const view = hash('mozaik/agreement/1', jobHash(job), signedConsent, inputs);
+    const { connection, contents, started } = await meet(workplace, request, consent.hash, view);
+    const { channel } = connection;
+    const goesOn = consent.value.mode === 'streaming';
+    let isKept = false;
     try {
-      const { channel } = peers;
-      const started = performance.now();
-      const inputs = inputsHash(envelopes);
-      await agree(channel, hash('mozaik/agreement/1', jobHash(job), signedConsent, inputs));
       const phases = new Phases();
-      const result = await compute(channel, model, samples, share, consent.value, phases);
+      const session = contents?.session ?? (await Session.open(channel));
+      const result = await compute(
+        session,
+        contents?.prepared,
+        model,
+        samples,
+        share,
+        consent.value,
+        phases,
+      );
       const phasesUs = phases.end();
       const statistics: RunStatistics = {
         rounds: channel.meter.rounds,
@@ -103,7 +112,8 @@ export async function runJob(
       };
       let sealed: Uint8Array;
       try {
-        peers.finish();
+        // Where peers go on, one of them may have begun to make the next session.
+        if (!goesOn) connection.finish();
         signal.throwIfAborted();
         sealed = sealShares(keys, job, consent.value, index, result);
       } finally {
@@ -113,9 +123,19 @@ export async function runJob(
         }
       }
       await backend.deliver(job.job, sealed, statistics);
+      if (goesOn && !signal.aborted) {
+        isKept = true;
+        workplace.pool.add(connection, {
+          job: job.job,
+          consent: { hash: consent.hash, user: consent.value.user, expires: consent.value.expires },
+          architecture: model.descriptor,
+          adversary: adversaryOf(consent.value.protocol),
+          beats: samples.length,
+        });
+      }
       return { samples: samples.length, statistics, phasesUs };
     } finally {
-      peers.close();
+      if (!isKept) connection.close();
     }
   } catch (error) {
     throw signal.aborted ? signal.reason : error;
@@ -139,26 +159,16 @@ function pinnedParties(
   );
 }
 
-/**
- * Makes sure that all three parties hold the same job, consent and ciphertexts.
- * @throws MozaikError INPUTS_DIFFER
- */
-async function agree(channel: Channel, view: Uint8Array): Promise<void> {
-  const previous = await channel.rotate('next', view, view.length);
-  const next = await channel.rotate('previous', view, view.length);
-  if (!equalBytes(previous, view) || !equalBytes(next, view))
-    throw new MozaikError('INPUTS_DIFFER');
-}
-
+/** Runs the analysis; whatever happens, the session is wiped. */
 async function compute(
-  channel: Channel,
+  session: Session,
+  prepared: Prepared | undefined,
   { descriptor, share }: OpenedModel,
   samples: Sample[],
   keys: KeyShare,
   { firstEpoch, protocol }: Consent,
   phases: Phases,
 ): Promise<ClassificationShares> {
-  const session = await Session.open(channel);
   try {
     const model = loadModel(session, descriptor, {
       first: share.first.expose(),
@@ -174,9 +184,8 @@ async function compute(
         },
       };
     });
-    return await classifyBatch(session, model, beats, adversaryOf(protocol), (phase) =>
-      phases.begin(phase),
-    );
+    const onPhase = (phase: string) => phases.begin(phase);
+    return await classifyBatch(session, model, beats, adversaryOf(protocol), onPhase, prepared);
   } finally {
     session.close();
   }

@@ -34,6 +34,11 @@ afterEach(async () => {
   await Promise.all(open.splice(0).map((one) => one.close()));
 });
 
+/** Closes something after the test. */
+export function atEnd(one: { close: () => unknown }): void {
+  open.push(one);
+}
+
 export function describe(id: Uint8Array, port: number, tls: TlsIdentity): PartyDescriptor {
   return {
     v: 1,

@@ -12,7 +12,8 @@ import {
 } from '../../src/engine/classify.ts';
 import { SEED_BYTES } from '../../src/engine/generator.ts';
 import type { Session } from '../../src/engine/session.ts';
-import type { FixedModel } from '../../src/model.ts';
+import type { Prepared } from '../../src/engine/verified-classify.ts';
+import type { Architecture, FixedModel } from '../../src/model.ts';
 import { classify, type Classification } from '../../src/twin.ts';
 import { Random } from './random.ts';
 
@@ -33,13 +34,18 @@ export interface PartyInputs {
 export type BeatResult = Classification | 'not authentic';
 
 export interface Analysis {
+  architecture: Architecture;
   /** What the analysis works on, in the session's memory. */
   load(
     session: Session,
     lie?: (inputs: PartyInputs) => void,
   ): { model: LoadedModel; beats: Heartbeat[] };
   /** Runs the analysis; `lie` alters the inputs of this party first. */
-  party(session: Session, lie?: (inputs: PartyInputs) => void): Promise<ClassificationShares>;
+  party(
+    session: Session,
+    lie?: (inputs: PartyInputs) => void,
+    prepared?: Prepared,
+  ): Promise<ClassificationShares>;
   /** Session seeds: the same in every run, so that shares are the same too. */
   random: (index: PartyIndex) => () => Uint8Array;
   /** What the plaintext twin says. */
@@ -100,10 +106,13 @@ export function analysis(seed: number): Analysis {
     };
   };
   return {
+    architecture: model,
     load,
-    party(session, lie) {
+    party(session, lie, prepared) {
       const loaded = load(session, lie);
-      return classifyBatch(session, loaded.model, loaded.beats, 'malicious');
+      return classifyBatch(
+        ...([session, loaded.model, loaded.beats, 'malicious', undefined, prepared] as const),
+      );
     },
     random: (index) => () => seeds[index].slice(),
     expected: beats.map((beat, n) => (n === TAMPERED ? 'not authentic' : classify(model, beat))),

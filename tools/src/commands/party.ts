@@ -131,7 +131,11 @@ function runCommand(party: Command): void {
     .action(async ({ config: file, json }: { config: string; json?: true }) => {
       const signal = untilInterrupted();
       const config = checkConfig(await readConfig(file), file);
-      const log = (event: PartyEvent) => (json ? printJson(event) : note(describe(event)));
+      const log = (event: PartyEvent) => {
+        if (json) printJson(event);
+        // Its depth changes twice with every job of a stream: that is for machines.
+        else if (event.event !== 'pool') note(describe(event));
+      };
       const running = await Party.open({ ...config, log });
       const descriptorFile = path.join(config.dataDir, DESCRIPTOR_FILE);
       await writeFile(descriptorFile, running.descriptor);
