@@ -11,6 +11,7 @@ import {
   type PhaseListener,
 } from './classify.ts';
 import type { Session } from './session.ts';
+import type { Prepared } from './verified-classify.ts';
 
 /** From so many heartbeats on, the rounds of a second part cost less than what they hide. */
 const LARGE_BATCH = 256;
@@ -28,6 +29,7 @@ export interface Workbench {
 /**
  * @param benches one for each of {@link partCount} parts
  * @param stop called when a part fails: has to end the channels, so that the others fail too
+ * @param prepared as in {@link classifyBatch}, for the first part
  * @returns the results of all, once no part touches its session any more
  */
 export async function classifyParts(
@@ -36,11 +38,13 @@ export async function classifyParts(
   adversary: Adversary,
   stop: () => void,
   onPhase?: PhaseListener,
+  prepared?: Prepared,
 ): Promise<ClassificationShares> {
   const size = Math.ceil(beats.length / benches.length);
   const parts = benches.map(({ session, model }, n) => {
     const part = beats.slice(n * size, (n + 1) * size);
-    return classifyBatch(session, model, part, adversary, n === 0 ? onPhase : undefined);
+    if (n > 0) return classifyBatch(session, model, part, adversary);
+    return classifyBatch(session, model, part, adversary, onPhase, prepared);
   });
   try {
     return join(await Promise.all(parts));
