@@ -125,7 +125,8 @@ export class Sealer {
     const header = this.header;
     const time = Math.floor(timeMs);
     const sequence = this.ledger.next();
-    const epoch = this.beatsPerEpoch > 0 ? Math.floor(sequence / this.beatsPerEpoch) : epochOf(time);
+    const epoch =
+      this.beatsPerEpoch > 0 ? Math.floor(sequence / this.beatsPerEpoch) : epochOf(time);
     if (!this.hasKey || epoch !== header.epoch) {
       this.changeEpoch(epoch);
     }
