@@ -17,7 +17,7 @@ import type { PeerSession } from './peers.ts';
 const DEFAULT_LIMITS = {
   /** Entries at once. Of more, the oldest goes. */
   entries: 16,
-  /** Lanes that all entries have prepared, about 85 KB each with the shape 187-50-50-50-50-5; as above. */
+  /** Lanes that all entries have prepared, about 80 KB each with the shape 187-50-50-50-50-5; as above. */
   lanes: 2048,
   /** Heartbeats that one entry is prepared for; after a larger job it is only a session. */
   beats: 256,
