@@ -57,7 +57,7 @@ export const pendingSamples = struct({
   sequences: list(integer(0, 0xffffffff), 0, REQUEST_MAX_BEATS),
 });
 
-/** What a party reports about its run: public facts, no data. */
+/** What a party reports about its run, without what it had made ahead: public facts, no data. */
 export const runStatistics = struct({
   /** Messages that followed from each other; a server sends none. */
   rounds: integer(0, 2 ** 32),

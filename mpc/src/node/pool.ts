@@ -17,9 +17,12 @@ import type { PeerSession } from './peers.ts';
 const DEFAULT_LIMITS = {
   /** Entries at once. Of more, the oldest goes. */
   entries: 16,
-  /** Lanes that all entries have prepared, about 85 KB each with the shape 187-50-50-50-50-5; as above. */
+  /** Lanes that all entries have prepared, about 80 KB each with the shape 187-50-50-50-50-5; as above. */
   lanes: 2048,
-  /** Heartbeats that one entry is prepared for; after a larger job it is only a session. */
+  /**
+   * Heartbeats that one entry is prepared for; after a larger job it is only a session. The three
+   * parties of a consent need the same limit.
+   */
   beats: 256,
   /** An entry that nobody has used goes after so long, ms. */
   ageMs: 600_000,

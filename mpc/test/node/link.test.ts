@@ -166,6 +166,41 @@ describe('a peer that misbehaves', () => {
   });
 });
 
+describe('a connection that rests', () => {
+  test('is ended by more than may come unasked', async () => {
+    const { socket, link: receiver } = link();
+    socket.emit('data', frame(message(10)));
+    receiver.limitUnread(20);
+    socket.emit('data', Buffer.alloc(6));
+    expect(socket.destroyed).toBe(false);
+    socket.emit('data', Buffer.alloc(1));
+    expect(socket.destroyed).toBe(true);
+    expect((await receiver.ended).code).toBe('PEER_PROTOCOL');
+  });
+
+  test('is ended by what came before it rested', async () => {
+    const { socket, link: receiver } = link();
+    socket.emit('data', Buffer.alloc(21));
+    receiver.limitUnread(20);
+    expect((await receiver.ended).code).toBe('PEER_PROTOCOL');
+  });
+
+  test('takes as much as before when it is used again', async () => {
+    const { socket, link: receiver } = link();
+    receiver.limitUnread(20);
+    receiver.limitUnread();
+    socket.emit('data', frame(message(1000)));
+    expect(Uint8Array.from(await receiver.receive(1000))).toEqual(message(1000));
+    expect(socket.destroyed).toBe(false);
+  });
+
+  test.each(['error', 'close'])('says at once that it has ended: %s', async (event) => {
+    const { socket, link: receiver } = link();
+    socket.emit(event, new Error('reset'));
+    expect((await receiver.ended).code).toBe('PEER_LOST');
+  });
+});
+
 describe('the end of a connection', () => {
   test.each(['error', 'close'])('%s is PEER_LOST for who waits and who comes', async (event) => {
     const { socket, link: receiver } = link();

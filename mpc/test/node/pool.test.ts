@@ -8,7 +8,17 @@ import { classifyVerifiedCost } from '../../src/engine/verified-classify.ts';
 import { meet, type Meeting } from '../../src/node/meeting.ts';
 import type { PeerSession } from '../../src/node/peers.ts';
 import { Pool, type Demand, type PoolLimits, type PoolMetrics } from '../../src/node/pool.ts';
-import { atEnd, JOB, joinAll, ring, talk, type Member } from './members.ts';
+import {
+  atEnd,
+  dial,
+  greeting,
+  JOB,
+  joinAll,
+  ring,
+  strangerKey,
+  talk,
+  type Member,
+} from './members.ts';
 import { codeOf, sleep, timed, until } from './outcomes.ts';
 
 const BEATS = 3;
@@ -163,6 +173,25 @@ describe('an entry', () => {
     await reaches(all, 1);
     expect(await meetAll(all)).toEqual(FRESH);
     expect(depths(all)).toEqual([1, 1, 1]);
+  });
+
+  test('is not given up for a stranger who claims to be a peer that has lost it', async () => {
+    const all = await owners();
+    await fill(all);
+    await reaches(all, 1);
+    const first = meetAt(all, 0);
+    const { socket, ended } = await dial(all[0].port, strangerKey);
+    socket.write(greeting(jobId(2), all[2].id));
+    // The party has read the greeting when it goes on with what comes after it.
+    const { socket: late, ended: refused } = await dial(all[0].port, all[1].tls);
+    late.write(greeting(jobId(77), all[1].id));
+    await sleep(100);
+    const others = [meetAt(all, 1), meetAt(all, 2)];
+    for (const { contents } of await Promise.all([first, ...others]))
+      expect(contents).toBeDefined();
+    socket.destroy();
+    late.destroy();
+    await Promise.all([ended, refused]);
   });
 
   test('is a session without masks after a large job, and in the semi-honest protocol', async () => {
