@@ -5,4 +5,3 @@ export * from './engine/session.ts';
 export * from './node/peers.ts';
 export * from './node/phases.ts';
 export * from './node/tls-identity.ts';
-export * from './engine/side-by-side.ts';

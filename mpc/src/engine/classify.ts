@@ -38,7 +38,7 @@ import {
 import type { VerifiedDenseLayer } from './verified-dense.ts';
 
 /** Heartbeats computed side by side: bounds a session's memory whatever the batch. */
-export const CHUNK_LANES = 512;
+export const CHUNK_LANES = 1024;
 
 /** Two shares of secret bytes, as this party holds them. */
 export interface ShareBytes {

@@ -240,7 +240,7 @@ let compiled: WebAssembly.Module | undefined;
  * used ones.
  */
 const free: Kernels[] = [];
-const FREE_MAX = 4;
+const FREE_MAX = 2;
 
 function newKernels(): Kernels {
   compiled ??= new WebAssembly.Module(readFileSync(binary));

@@ -9,7 +9,7 @@ import { Backend } from './backend.ts';
 import { partyDescriptor } from './descriptor.ts';
 import { Models } from './models.ts';
 import { Peers } from './peers.ts';
-import { Pool, type PoolLimits, type PoolMetrics } from './pool.ts';
+import { Pool, type PoolMetrics } from './pool.ts';
 import { runJob, type JobReport, type Workplace } from './run.ts';
 import { loadPartyKeys, Revocations } from './state.ts';
 
@@ -28,8 +28,6 @@ export interface PartyConfig {
   audience: string;
   /** Longest wait for a peer, ms. */
   peerTimeoutMs?: number;
-  /** How much is made ahead of jobs; the three parties of a consent need the same. */
-  pool?: Partial<PoolLimits>;
   now?: () => number;
   /** One line for each event worth knowing; nothing secret. */
   log?: (event: PartyEvent) => void;
@@ -71,17 +69,13 @@ export class Party {
     const { identity, seal, tls } = keys;
     const peers = new Peers(tls, identity.id);
     const { name, host, port, now = Date.now } = config;
-    const pool = new Pool(
-      now,
-      (metrics, cause) => {
-        config.log?.({
-          event: 'pool',
-          ...metrics,
-          ...(cause !== undefined && describeError(cause)),
-        });
-      },
-      config.pool,
-    );
+    const pool = new Pool(now, (metrics, cause) => {
+      config.log?.({
+        event: 'pool',
+        ...metrics,
+        ...(cause !== undefined && describeError(cause)),
+      });
+    });
     const listening = await peers.listen(host, port);
     const backend = new Backend({ url: config.backendUrl, audience: config.audience, identity });
     const party = new Party(config, {

@@ -4,7 +4,6 @@ import {
   adversaryOf,
   hash,
   inputsHash,
-  JOB_ID_BYTES,
   jobHash,
   KEY_BYTES,
   MozaikError,
@@ -19,16 +18,16 @@ import {
   type Sample,
 } from '@mozaik/protocol';
 import type { PartyIndex } from '../engine/channel.ts';
-import { loadModel, type ClassificationShares } from '../engine/classify.ts';
+import { classifyBatch, loadModel, type ClassificationShares } from '../engine/classify.ts';
 import { Session } from '../engine/session.ts';
-import { classifyParts, partCount } from '../engine/side-by-side.ts';
+import type { Prepared } from '../engine/verified-classify.ts';
 import { checkConsent, checkPeer, checkSamples } from './assignment.ts';
 import type { Backend } from './backend.ts';
 import { meet } from './meeting.ts';
 import type { Models, OpenedModel } from './models.ts';
-import type { Peers, PeerSession } from './peers.ts';
+import type { Peers } from './peers.ts';
 import { Phases } from './phases.ts';
-import type { Contents, Pool } from './pool.ts';
+import type { Pool } from './pool.ts';
 import type { PartyKeys, Revocations } from './state.ts';
 
 /** What a party brings to every job. */
@@ -90,30 +89,31 @@ export async function runJob(
     const inputs = inputsHash(envelopes);
     const view = hash('mozaik/agreement/1', jobHash(job), signedConsent, inputs);
     const { connection, contents, started } = await meet(workplace, request, consent.hash, view);
+    const { channel } = connection;
     const goesOn = consent.value.mode === 'streaming';
-    const others: PeerSession[] = [];
     let isKept = false;
     try {
       const phases = new Phases();
-      for (let part = 1; part < partCount(samples.length); part++) {
-        others.push(await workplace.peers.connect({ ...request, job: partName(job.job, part) }));
-      }
-      const ends = [connection, ...others];
+      const session = contents?.session ?? (await Session.open(channel));
       const result = await compute(
-        ...([ends, contents, model, samples, share, consent.value, phases] as const),
+        session,
+        contents?.prepared,
+        model,
+        samples,
+        share,
+        consent.value,
+        phases,
       );
       const phasesUs = phases.end();
-      const meters = ends.map(({ channel }) => channel.meter);
       const statistics: RunStatistics = {
-        rounds: Math.max(...meters.map(({ rounds }) => rounds)),
-        bytesSent: meters.reduce((sum, { bytesSent }) => sum + bytesSent, 0),
+        rounds: channel.meter.rounds,
+        bytesSent: channel.meter.bytesSent,
         durationUs: Math.round((performance.now() - started) * 1000),
       };
       let sealed: Uint8Array;
       try {
         // Where peers go on, one of them may have begun to make the next session.
         if (!goesOn) connection.finish();
-        for (const other of others) other.finish();
         signal.throwIfAborted();
         sealed = sealShares(keys, job, consent.value, index, result);
       } finally {
@@ -135,7 +135,6 @@ export async function runJob(
       }
       return { samples: samples.length, statistics, phasesUs };
     } finally {
-      for (const other of others) other.close();
       if (!isKept) connection.close();
     }
   } catch (error) {
@@ -160,34 +159,21 @@ function pinnedParties(
   );
 }
 
-/** What the connections of a further part of a batch call themselves. */
-const partName = (job: Uint8Array, part: number): Uint8Array =>
-  hash('mozaik/part/1', job, Uint8Array.of(part)).subarray(0, JOB_ID_BYTES);
-
-/**
- * Runs the analysis; whatever happens, its sessions are wiped.
- * @param connections one for each part of the batch
- * @param contents what was made ahead over the first
- */
+/** Runs the analysis; whatever happens, the session is wiped. */
 async function compute(
-  connections: PeerSession[],
-  contents: Contents | undefined,
+  session: Session,
+  prepared: Prepared | undefined,
   { descriptor, share }: OpenedModel,
   samples: Sample[],
   keys: KeyShare,
   { firstEpoch, protocol }: Consent,
   phases: Phases,
 ): Promise<ClassificationShares> {
-  const sessions: Session[] = contents ? [contents.session] : [];
   try {
-    for (const { channel } of connections.slice(sessions.length)) {
-      sessions.push(await Session.open(channel));
-    }
-    const modelShares = { first: share.first.expose(), second: share.second.expose() };
-    const benches = sessions.map((session) => ({
-      session,
-      model: loadModel(session, descriptor, modelShares),
-    }));
+    const model = loadModel(session, descriptor, {
+      first: share.first.expose(),
+      second: share.second.expose(),
+    });
     const beats = samples.map((sample) => {
       const at = (sample.epoch - firstEpoch) * KEY_BYTES;
       return {
@@ -198,16 +184,10 @@ async function compute(
         },
       };
     });
-    return await classifyParts(
-      benches,
-      beats,
-      adversaryOf(protocol),
-      () => connections.forEach((connection) => connection.close()),
-      (phase) => phases.begin(phase),
-      contents?.prepared,
-    );
+    const onPhase = (phase: string) => phases.begin(phase);
+    return await classifyBatch(session, model, beats, adversaryOf(protocol), onPhase, prepared);
   } finally {
-    for (const session of sessions) session.close();
+    session.close();
   }
 }
 

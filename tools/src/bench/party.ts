@@ -3,9 +3,8 @@
  * connects to its peers over mutual TLS as a real party does, and runs the same engine.
  */
 import {
-  classifyParts,
+  classifyBatch,
   loadModel,
-  partCount,
   Peers,
   Phases,
   rotateBoth,
@@ -55,8 +54,8 @@ const HOST = '127.0.0.1';
 const WARM_UP_HEARTBEATS = 2048;
 const WARM_UP_RUNS_MAX = 20;
 const TIMEOUT_MS = 120_000;
-/** Names of the sessions: one for each part of the batch. */
-const sessionName = (part: number): Uint8Array => new Uint8Array(16).fill(part);
+/** Fixed name of the session: the benchmark has only one. */
+const JOB = new Uint8Array(16);
 
 const bytes = (base64: string) => new Uint8Array(Buffer.from(base64, 'base64'));
 
@@ -97,25 +96,23 @@ async function run(peers: Peers, task: BenchTask): Promise<BenchResult> {
       }) as PartyDescriptor,
   );
   const { signal } = new AbortController();
-  const packed = bytes(work.beats);
-  const count = packed.length / BENCH_BEAT_BYTES;
-  const connections = await Promise.all(
-    Array.from({ length: partCount(count) }, (_, part) =>
-      peers.connect({
-        ...{ job: sessionName(part), index, parties: descriptors, timeoutMs: TIMEOUT_MS, signal },
-      }),
-    ),
-  );
-  const channels = connections.map(({ channel }) =>
-    latencyMs > 0 ? new SlowChannel(channel, latencyMs) : channel,
-  );
+  const connection = await peers.connect({
+    job: JOB,
+    index,
+    parties: descriptors,
+    timeoutMs: TIMEOUT_MS,
+    signal,
+  });
+  const channel =
+    latencyMs > 0 ? new SlowChannel(connection.channel, latencyMs) : connection.channel;
   const shares = ([first, second]: [string, string]) => ({
     first: bytes(first),
     second: bytes(second),
   });
   const modelShares = shares(work.model);
   const key = shares(work.key);
-  const beats = Array.from({ length: count }, (_, n) => {
+  const packed = bytes(work.beats);
+  const beats = Array.from({ length: packed.length / BENCH_BEAT_BYTES }, (_, n) => {
     let at = n * BENCH_BEAT_BYTES;
     const take = (length: number) => packed.subarray(at, (at += length));
     const nonce = take(NONCE_BYTES);
@@ -123,37 +120,28 @@ async function run(peers: Peers, task: BenchTask): Promise<BenchResult> {
     return { nonce, associatedData, ciphertext: take(BEAT_SAMPLES), tag: take(TAG_BYTES), key };
   });
 
-  const close = () => connections.forEach((connection) => connection.close());
   const runs: BenchRun[] = [];
   let authentic = 0;
   // The first runs warm up compilers and buffers, as in a party that has been at work, and do not count.
   const warmUps = Math.min(WARM_UP_RUNS_MAX, Math.ceil(WARM_UP_HEARTBEATS / beats.length));
   for (let n = -warmUps; n < task.runs; n++) {
     const ready = new Uint8Array(1);
-    for (const channel of channels) {
-      await rotateBoth(channel, ready, ready);
-      Object.assign(channel.meter, { rounds: 0, bytesSent: 0 });
-    }
+    await rotateBoth(channel, ready, ready);
+    Object.assign(channel.meter, { rounds: 0, bytesSent: 0 });
     const phases = new Phases();
     const started = performance.now();
-    const benches = await Promise.all(
-      channels.map(async (channel) => {
-        const session = await Session.open(channel);
-        return { session, model: loadModel(session, work, modelShares) };
-      }),
-    );
-    const result = await classifyParts(...[benches, beats, task.adversary, close], (phase) =>
+    const session = await Session.open(channel);
+    const model = loadModel(session, work, modelShares);
+    const result = await classifyBatch(session, model, beats, task.adversary, (phase) =>
       phases.begin(phase),
     );
     const phasesUs = phases.end();
     const seconds = (performance.now() - started) / 1000;
-    for (const { session } of benches) session.close();
+    session.close();
     authentic = result.authentic.reduce((sum, bit) => sum + bit, 0);
-    const rounds = Math.max(...channels.map(({ meter }) => meter.rounds));
-    const bytesSent = channels.reduce((sum, { meter }) => sum + meter.bytesSent, 0);
-    if (n >= 0) runs.push({ seconds, rounds, bytesSent, phasesUs });
+    if (n >= 0) runs.push({ seconds, ...channel.meter, phasesUs });
   }
-  close();
+  connection.close();
   await peers.close();
   return { runs, authentic, peakRssMb: process.resourceUsage().maxRSS / 1024 };
 }
