@@ -5,6 +5,7 @@ import { and } from '../src/engine/binary.ts';
 import { COIN_COST, tossCoin } from '../src/engine/coin.ts';
 import { GateLog } from '../src/engine/gate-log.ts';
 import { checkGatesCost, proveGates } from '../src/engine/gate-proof.ts';
+import { Memory } from '../src/engine/memory.ts';
 import type { Session } from '../src/engine/session.ts';
 import { COMPARE_COST, Transcript } from '../src/engine/transcript.ts';
 import { attacked, HONEST, type Cheat } from './support/attack.ts';
@@ -36,6 +37,31 @@ const flip =
     }
     return outgoing.message;
   };
+
+/** Modulo x^64 + x^4 + x^3 + x + 1, a bit at a time. */
+function fieldProduct(x: bigint, y: bigint): bigint {
+  let product = 0n;
+  for (let bit = 63n; bit >= 0n; bit--) {
+    product = (product << 1n) ^ (((y >> bit) & 1n) * x);
+    if (product >> 64n) product ^= (1n << 64n) | 0x1bn;
+  }
+  return product;
+}
+
+test('elements are multiplied as in GF(2^64)', () => {
+  const memory = new Memory();
+  const elements = new BigUint64Array(memory.kernels.memory.buffer, memory.allocate(24), 3);
+  const at = elements.byteOffset;
+  const edges = [0n, 1n, 2n, 1n << 63n, 0x8888888888888888n, 2n ** 64n - 1n];
+  const random = Array.from({ length: 40 }, () => randomBytes(8).readBigUInt64LE());
+  for (const x of [...edges, ...random]) {
+    for (const y of [...edges, ...random]) {
+      elements.set([x, y]);
+      memory.kernels.multiplyElements(at, at + 8, at + 16);
+      expect(elements[2]).toBe(fieldProduct(x, y));
+    }
+  }
+});
 
 describe('proofs of gates', () => {
   test('honest parties pass, at the declared cost', async () => {

@@ -46,7 +46,7 @@ const LANE_VARIABLES = 7;
 const MASK_VARIABLES = 1;
 /** More variables at a time mean more work, and fewer rounds: for many blocks work counts. */
 const MANY_BLOCKS = 256;
-const FEW_BLOCKS = 32;
+const FEW_BLOCKS = 16;
 /** What a kernel does before the event loop gets its turn: some milliseconds. */
 const SUM_BYTES = 8192;
 const FOLD_BLOCKS = 2048;
