@@ -7,11 +7,11 @@ function beatRow({ board, sequence, time, label, result }: DemoBeat): string {
   const clock = new Date(time).toISOString().slice(11, 23);
   const verdict = result?.authentic
     ? [
-        result.className.padEnd(24),
+        result.className.padEnd(26),
         (result.margin?.toFixed(3) ?? '').padStart(9),
         result.anomaly ? '!' : ' ',
       ]
-    : ['not authentic'.padEnd(24), ''.padStart(9), '?'];
+    : ['not authentic'.padEnd(26), ''.padStart(9), '?'];
   const annotated = CLASS_NAMES[label as AamiClass];
   return [board.padEnd(9), String(sequence).padStart(6), clock, ...verdict, annotated].join('  ');
 }
@@ -22,7 +22,7 @@ export function printReport(report: DemoReport, print: (line: string) => void): 
   const summary = demoSummary(report);
   const stored = envelope.subarray(HEADER_BYTES, envelope.length - TAG_BYTES);
   print('');
-  print('board      beat  time (UTC)    class                        margin     annotated as');
+  print('board        beat  time (UTC)    class                          margin     annotated as');
   for (const beat of beats) print(beatRow(beat));
   print('');
   print(

@@ -77,7 +77,7 @@ export async function beatRows(
 }
 
 export const ROW_HEADING =
-  'time (UTC)                device      beat  class                        margin';
+  'time (UTC)                device      beat  class                          margin';
 
 /** One line for people. */
 export function formatRow(row: BeatRow): string {
@@ -87,7 +87,7 @@ export function formatRow(row: BeatRow): string {
     (time ?? '-').padEnd(24),
     name.padEnd(9),
     String(sequence).padStart(6),
-    (authentic ? row.class! : 'not authentic').padEnd(24),
+    (authentic ? row.class! : 'not authentic').padEnd(26),
     (margin === null ? '' : margin.toFixed(3)).padStart(9),
     mark,
   ];
