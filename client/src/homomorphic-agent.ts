@@ -79,13 +79,9 @@ export class HomomorphicAgent {
         }
       },
       onMessage: (_topic, payload) => {
-        try {
-          this.#enqueue(parseJson(payload, pendingNotice, 'notice').consent);
-        } catch (error) {
-          onError(error);
-        }
+        this.#enqueue(parseJson(payload, pendingNotice, 'notice').consent);
       },
-      ...(reconnectMs === undefined ? {} : { reconnectMs }),
+      reconnectMs,
     });
   }
 

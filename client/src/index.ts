@@ -7,5 +7,6 @@ export * from './job-desk.ts';
 export * from './notifications.ts';
 export * from './pin-folder.ts';
 export * from './private-file.ts';
+export * from './revocations.ts';
 export * from './seen-jobs.ts';
 export * from './topic-watch.ts';

@@ -59,8 +59,11 @@ export class JobWatcher {
       onConnected: async () => {
         for (const { job, state } of await api.jobs()) if (state === 'done') this.#enqueue(job);
       },
-      onMessage: (_topic, payload) => this.#onMessage(payload),
-      ...(reconnectMs === undefined ? {} : { reconnectMs }),
+      onMessage: (_topic, payload) => {
+        const { job, state } = parseJson(payload, jobNotice, 'job notification');
+        if (state === 'done') this.#enqueue(job);
+      },
+      reconnectMs,
     });
   }
 
@@ -73,15 +76,6 @@ export class JobWatcher {
   async close(): Promise<void> {
     await this.#watch.close();
     await this.#queue;
-  }
-
-  #onMessage(payload: Uint8Array): void {
-    try {
-      const { job, state } = parseJson(payload, jobNotice, 'job notification');
-      if (state === 'done') this.#enqueue(job);
-    } catch (error) {
-      this.#options.onError(error);
-    }
   }
 
   #enqueue(job: Uint8Array): void {

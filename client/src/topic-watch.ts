@@ -17,10 +17,11 @@ export interface TopicWatchOptions {
   topics: string[];
   /** Called after each connect, with the subscriptions in place: nothing is missed from now on. */
   onConnected: () => void | Promise<void>;
+  /** What it throws is told to `onError`. */
   onMessage: (topic: string, payload: Uint8Array) => void;
-  /** A connection that failed. Watching goes on. */
+  /** A connection that failed, or a message that cannot be read. Watching goes on. */
   onError: (error: unknown) => void;
-  reconnectMs?: number;
+  reconnectMs?: number | undefined;
 }
 
 export class TopicWatch {
@@ -38,7 +39,7 @@ export class TopicWatch {
   }
 
   async start(): Promise<void> {
-    const { session, mqttUrl, onMessage, onError } = this.#options;
+    const { session, mqttUrl, onError } = this.#options;
     let password;
     try {
       password = await session.token();
@@ -58,7 +59,7 @@ export class TopicWatch {
     });
     this.#client = client;
     client.on('connect', () => void this.#subscribe(client));
-    client.on('message', (topic, payload) => onMessage(topic, payload));
+    client.on('message', (topic, payload) => this.#onMessage(topic, payload));
     client.on('error', (cause) => {
       onError(new MozaikError('UNAVAILABLE', 'the MQTT broker', { cause }));
     });
@@ -74,6 +75,15 @@ export class TopicWatch {
     this.#closed = true;
     clearTimeout(this.#timer);
     await this.#client?.endAsync(true);
+  }
+
+  #onMessage(topic: string, payload: Uint8Array): void {
+    const { onMessage, onError } = this.#options;
+    try {
+      onMessage(topic, payload);
+    } catch (error) {
+      onError(error);
+    }
   }
 
   #startLater(): void {

@@ -197,6 +197,16 @@ function accumulate(leaf: usize, x: v128, y: v128): void {
   v128.store(leaf, v128.xor(v128.load(leaf), v128.and(x, y)));
 }
 
+// At `scratch`, the sum of the halves of x and of those of y, of `bytes` bytes each.
+// @ts-ignore: decorators are valid here
+@inline
+function addHalves(x: usize, y: usize, bytes: usize, scratch: usize): void {
+  for (let at: usize = 0; at < bytes; at += 16) {
+    v128.store(scratch + at, v128.xor(v128.load(x + at), v128.load(x + bytes + at)));
+    v128.store(scratch + bytes + at, v128.xor(v128.load(y + at), v128.load(y + bytes + at)));
+  }
+}
+
 /**
  * Adds x y to the leaves of Karatsuba's multiplication, where x and y are `count` vectors, a power of 2 at
  * least 4: of the lower halves, of the upper ones, and of the sums of both, each in the same way.
@@ -222,10 +232,7 @@ function products(count: usize, third: usize, x: usize, y: usize, leaves: usize,
   const part = third << 4;
   products(half, third / 3, x, y, leaves, scratch);
   products(half, third / 3, x + bytes, y + bytes, leaves + part, scratch);
-  for (let at: usize = 0; at < bytes; at += 16) {
-    v128.store(scratch + at, v128.xor(v128.load(x + at), v128.load(x + bytes + at)));
-    v128.store(scratch + bytes + at, v128.xor(v128.load(y + at), v128.load(y + bytes + at)));
-  }
+  addHalves(x, y, bytes, scratch);
   products(half, third / 3, scratch, scratch + bytes, leaves + 2 * part, scratch + 2 * bytes);
 }
 
@@ -274,10 +281,7 @@ function tileSums(
   const part = third << 3;
   tileSums(half, third / 3, x, y, sums, scratch);
   tileSums(half, third / 3, x + bytes, y + bytes, sums + part, scratch);
-  for (let at: usize = 0; at < bytes; at += 16) {
-    v128.store(scratch + at, v128.xor(v128.load(x + at), v128.load(x + bytes + at)));
-    v128.store(scratch + bytes + at, v128.xor(v128.load(y + at), v128.load(y + bytes + at)));
-  }
+  addHalves(x, y, bytes, scratch);
   const rest = scratch + 2 * bytes;
   tileSums(half, third / 3, scratch, scratch + bytes, sums + 2 * part, rest);
 }

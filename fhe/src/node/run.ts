@@ -2,7 +2,7 @@
  * One job from announcement to delivery. The server checks everything by itself: the backend that
  * brings a job is trusted for nothing but delivery.
  */
-import type { RunningJob } from '@mozaik/client';
+import type { Revocations, RunningJob } from '@mozaik/client';
 import {
   checkBody,
   checkInForce,
@@ -27,7 +27,7 @@ import type { Backend } from './backend.ts';
 import type { OwnDescriptor } from './descriptor.ts';
 import type { EvaluationKeyCache } from './keys.ts';
 import type { Models } from './models.ts';
-import type { Revocations, ServerKeys } from './state.ts';
+import type { ServerKeys } from './state.ts';
 
 /** What a server brings to every job. */
 export interface Workplace {

@@ -2,7 +2,7 @@
  * The server node: hears of jobs over MQTT, checks each by itself, computes on ciphertexts that it
  * cannot read and delivers a reply that only the user can open.
  */
-import { describeError, JobDesk, TopicWatch, type JobEvent } from '@mozaik/client';
+import { describeError, JobDesk, Revocations, TopicWatch, type JobEvent } from '@mozaik/client';
 import { REVOCATION, toHex, TOPICS, verify } from '@mozaik/protocol';
 import { Evaluator, type EvaluatorOptions } from '../evaluator.ts';
 import { Backend } from './backend.ts';
@@ -10,7 +10,7 @@ import { serverDescriptor } from './descriptor.ts';
 import { EvaluationKeyCache } from './keys.ts';
 import { Models } from './models.ts';
 import { runJob, type JobReport, type Workplace } from './run.ts';
-import { loadServerKeys, Revocations } from './state.ts';
+import { loadServerKeys } from './state.ts';
 
 export interface ServerConfig {
   /** Folder of the server's keys. */

@@ -1,15 +1,13 @@
 /**
- * What a server keeps on disk: its identity and sealing key, in one file of mode 0600, and the
- * revocations that it has seen. Ciphertexts, evaluation keys and models never touch the disk.
+ * What a server keeps on disk beside the revocations that it has seen: its identity and sealing key, in
+ * one file of mode 0600. Ciphertexts, evaluation keys and models never touch the disk.
  */
 import path from 'node:path';
-import { appendPrivate, createPrivate, privateFolder, readPrivate } from '@mozaik/client';
+import { createPrivate, privateFolder, readPrivate } from '@mozaik/client';
 import {
   createIdentity,
   createSealKeys,
   fromHex,
-  HASH_BYTES,
-  ID_BYTES,
   IDENTITY_SEED_BYTES,
   MozaikError,
   oneOf,
@@ -23,9 +21,6 @@ import {
 import { randomBytes } from 'node:crypto';
 
 export const KEYS_FILE = 'server-keys.json';
-const REVOCATIONS_FILE = 'revocations.log';
-/** Most revocations remembered: stops a backend that invents them from filling disk and memory. */
-const REVOCATIONS_MAX = 100_000;
 
 const schema = struct({
   format: oneOf('mozaik-server-keys'),
@@ -64,38 +59,5 @@ export async function loadServerKeys(folder: string): Promise<ServerKeys> {
   } catch {
     // The cause may quote the file: it is not passed on.
     throw new MozaikError('STATE_CORRUPT', file);
-  }
-}
-
-/** Consents that may not be used any more, with the id of who revoked each. */
-export class Revocations {
-  readonly #file: string;
-  readonly #seen: Set<string>;
-
-  private constructor(file: string, seen: Iterable<string>) {
-    this.#file = file;
-    this.#seen = new Set(seen);
-  }
-
-  static async open(folder: string): Promise<Revocations> {
-    await privateFolder(folder);
-    const file = path.join(folder, REVOCATIONS_FILE);
-    const lines = new TextDecoder().decode(await readPrivate(file)).split('\n');
-    // A line cut short by a crash was never acted upon; the backend sends it again.
-    const whole = lines.filter((line) => line.length === 2 * (HASH_BYTES + ID_BYTES) + 1);
-    return new Revocations(file, whole);
-  }
-
-  async add(consent: Uint8Array, user: Uint8Array): Promise<void> {
-    const line = `${toHex(consent)} ${toHex(user)}`;
-    if (this.#seen.has(line) || this.#seen.size >= REVOCATIONS_MAX) return;
-    this.#seen.add(line);
-    // Led by its newline, so that what a crash cut short does not swallow the next one.
-    await appendPrivate(this.#file, new TextEncoder().encode(`\n${line}`));
-  }
-
-  /** Whether this user, the consent's own, has revoked it. */
-  has(consent: Uint8Array, user: Uint8Array): boolean {
-    return this.#seen.has(`${toHex(consent)} ${toHex(user)}`);
   }
 }

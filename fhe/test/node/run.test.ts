@@ -1,9 +1,9 @@
 /** What a server checks by itself before it computes and before it delivers. */
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from '@jest/globals';
-import type { RunningJob } from '@mozaik/client';
+import { Revocations, type RunningJob } from '@mozaik/client';
 import {
   CONSENT,
   jobHash,
@@ -22,7 +22,7 @@ import { serverDescriptor } from '../../src/node/descriptor.ts';
 import { EvaluationKeyCache } from '../../src/node/keys.ts';
 import { Models } from '../../src/node/models.ts';
 import { checkConsent, runJob, type Workplace } from '../../src/node/run.ts';
-import { KEYS_FILE, loadServerKeys, Revocations } from '../../src/node/state.ts';
+import { KEYS_FILE, loadServerKeys } from '../../src/node/state.ts';
 import {
   codeOf,
   consentOf,
@@ -103,6 +103,8 @@ beforeEach(async () => {
       return Promise.resolve();
     },
   };
+  const place = path.join(folder, String(++runs));
+  mkdirSync(place);
   workplace = {
     keys: server,
     descriptor: ownDescriptor,
@@ -110,7 +112,7 @@ beforeEach(async () => {
     models: new Models(backend, server.seal),
     evaluationKeys: new EvaluationKeyCache(backend, () => undefined),
     evaluator: { infer: (job: Job) => infer(job) },
-    revocations: await Revocations.open(path.join(folder, String(++runs))),
+    revocations: await Revocations.open(place),
     now: () => clock,
   } as unknown as Workplace;
   running = { abort: new AbortController() };

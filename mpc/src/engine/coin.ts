@@ -16,7 +16,7 @@ export const COIN_BYTES = 32;
 export const COIN_COST: Cost = { rounds: 2, bytes: 4 * COIN_BYTES };
 
 /** What a coin is used for; each purpose has a stream of its own. */
-export const COIN_PURPOSE = { dense: 0, gates: 1 } as const;
+const COIN_PURPOSE = { dense: 0, gates: 1 } as const;
 
 function commitment(coin: Uint8Array, party: number): Uint8Array {
   return createHash('sha256')

@@ -3,6 +3,7 @@
  * delivers a result that only the user can open. Shares live in memory and end with the job.
  */
 import { describeError, JobDesk, type JobEvent } from '@mozaik/client/job-desk';
+import { Revocations } from '@mozaik/client/revocations';
 import { connect, type MqttClient } from 'mqtt';
 import { REVOCATION, toHex, TOPICS, verify } from '@mozaik/protocol';
 import { Backend } from './backend.ts';
@@ -11,7 +12,7 @@ import { Models } from './models.ts';
 import { Peers } from './peers.ts';
 import { Pool, type PoolMetrics } from './pool.ts';
 import { runJob, type JobReport, type Workplace } from './run.ts';
-import { loadPartyKeys, Revocations } from './state.ts';
+import { loadPartyKeys } from './state.ts';
 
 export interface PartyConfig {
   /** Folder of the party's keys. */
@@ -76,6 +77,7 @@ export class Party {
         ...(cause !== undefined && describeError(cause)),
       });
     });
+    const revocations = await Revocations.open(config.dataDir);
     const listening = await peers.listen(host, port);
     const backend = new Backend({ url: config.backendUrl, audience: config.audience, identity });
     const party = new Party(config, {
@@ -85,7 +87,7 @@ export class Party {
       models: new Models(backend, seal),
       peers,
       pool,
-      revocations: new Revocations(config.dataDir),
+      revocations,
       peerTimeoutMs: config.peerTimeoutMs ?? PEER_TIMEOUT_MS,
       now,
     });
@@ -149,7 +151,7 @@ export class Party {
     });
     client.on('message', (topic, payload) => {
       if (topic === TOPICS.partyJobs(me)) this.#jobs.announce(payload);
-      else if (topic === TOPICS.partyRevocations(me)) this.#onRevocation(payload);
+      else if (topic === TOPICS.partyRevocations(me)) void this.#onRevocation(payload);
     });
     client.on('connect', () => {
       client
@@ -164,13 +166,14 @@ export class Party {
     this.#timer = setTimeout(() => void this.start(), RECONNECT_MS);
   }
 
-  #onRevocation(payload: Buffer): void {
+  async #onRevocation(payload: Buffer): Promise<void> {
     try {
       const { value, signer } = verify(REVOCATION, new Uint8Array(payload));
       const { revocations, pool } = this.#workplace;
-      revocations.add(value.consent, signer);
+      const remembered = revocations.add(value.consent, signer);
       pool.drop(({ consent }) => revocations.has(consent.hash, consent.user));
       this.#jobs.stopRevoked();
+      await remembered;
     } catch (error) {
       this.#log({ event: 'revoked', ...describeError(error) });
     }

@@ -1,5 +1,6 @@
 /** One job from announcement to delivery, at one party. */
 import type { RunningJob } from '@mozaik/client/job-desk';
+import type { Revocations } from '@mozaik/client/revocations';
 import {
   adversaryOf,
   hash,
@@ -28,7 +29,7 @@ import type { Models, OpenedModel } from './models.ts';
 import type { Peers } from './peers.ts';
 import { Phases } from './phases.ts';
 import type { Pool } from './pool.ts';
-import type { PartyKeys, Revocations } from './state.ts';
+import type { PartyKeys } from './state.ts';
 
 /** What a party brings to every job. */
 export interface Workplace {

@@ -1,23 +1,14 @@
 /**
- * What a party keeps on disk: its identity, sealing key and TLS key, in one file of mode 0600, and the
- * revocations that it has seen. Key shares, samples and results never touch the disk.
+ * What a party keeps on disk beside the revocations that it has seen: its identity, sealing key and TLS
+ * key, in one file of mode 0600. Key shares, samples and results never touch the disk.
  */
 import { createPrivateKey, randomBytes, X509Certificate } from 'node:crypto';
-import {
-  appendFileSync,
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  renameSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import {
   createIdentity,
   createSealKeys,
   fromHex,
-  HASH_BYTES,
-  ID_BYTES,
   IDENTITY_SEED_BYTES,
   MozaikError,
   SEAL_SEED_BYTES,
@@ -28,9 +19,6 @@ import {
 import { createTlsIdentity, tlsFingerprint, type TlsIdentity } from './tls-identity.ts';
 
 const KEYS_FILE = 'party-keys.json';
-const REVOCATIONS_FILE = 'revocations.log';
-/** Most revocations remembered: stops a backend that invents them from filling disk and memory. */
-const REVOCATIONS_MAX = 100_000;
 
 interface KeysFile {
   format: 'mozaik-party-keys';
@@ -80,33 +68,5 @@ export async function loadPartyKeys(folder: string): Promise<PartyKeys> {
   } catch {
     // The cause may quote the file: it is not passed on.
     throw new MozaikError('STATE_CORRUPT', file);
-  }
-}
-
-/** Consents that may not be used any more, with the id of who revoked each. */
-export class Revocations {
-  readonly #file: string;
-  readonly #seen = new Set<string>();
-
-  constructor(folder: string) {
-    this.#file = path.join(folder, REVOCATIONS_FILE);
-    if (!existsSync(this.#file)) return;
-    for (const line of readFileSync(this.#file, 'utf8').split('\n')) {
-      // A line cut short by a crash was never acted upon; the backend sends it again.
-      if (line.length === 2 * (HASH_BYTES + ID_BYTES) + 1) this.#seen.add(line);
-    }
-  }
-
-  add(consent: Uint8Array, user: Uint8Array): void {
-    const line = `${toHex(consent)} ${toHex(user)}`;
-    if (this.#seen.has(line) || this.#seen.size >= REVOCATIONS_MAX) return;
-    this.#seen.add(line);
-    // Led by its newline, so that what a crash cut short does not swallow the next one.
-    appendFileSync(this.#file, `\n${line}`, { mode: 0o600, flush: true });
-  }
-
-  /** Whether this user, the consent's own, has revoked it. */
-  has(consent: Uint8Array, user: Uint8Array): boolean {
-    return this.#seen.has(`${toHex(consent)} ${toHex(user)}`);
   }
 }

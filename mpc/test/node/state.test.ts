@@ -2,8 +2,9 @@ import { appendFileSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { inspect } from 'node:util';
 import { describe, expect, test } from '@jest/globals';
+import { Revocations } from '@mozaik/client/revocations';
 import { MozaikError, toHex } from '@mozaik/protocol';
-import { loadPartyKeys, Revocations } from '../../src/node/state.ts';
+import { loadPartyKeys } from '../../src/node/state.ts';
 import { createTlsIdentity } from '../../src/node/tls-identity.ts';
 import { temporaryFolder } from './outcomes.ts';
 
@@ -102,13 +103,13 @@ describe('the keys of a party', () => {
 });
 
 describe('revocations', () => {
-  test('survive a restart, each for its own user', () => {
+  test('survive a restart, each for its own user', async () => {
     const folder = temporaryFolder();
-    const first = new Revocations(folder);
-    first.add(filled(1), filled(2));
-    first.add(filled(3), filled(4));
-    first.add(filled(1), filled(2));
-    for (const seen of [first, new Revocations(folder)]) {
+    const first = await Revocations.open(folder);
+    await first.add(filled(1), filled(2));
+    await first.add(filled(3), filled(4));
+    await first.add(filled(1), filled(2));
+    for (const seen of [first, await Revocations.open(folder)]) {
       expect(seen.has(filled(1), filled(2))).toBe(true);
       expect(seen.has(filled(3), filled(4))).toBe(true);
       expect(seen.has(filled(1), filled(4))).toBe(false);
@@ -119,27 +120,27 @@ describe('revocations', () => {
     expect(modeOf(file) & 0o077).toBe(0);
   });
 
-  test('a line that a crash cut short is ignored, and what follows is kept', () => {
+  test('a line that a crash cut short is ignored, and what follows is kept', async () => {
     const folder = temporaryFolder();
     const file = path.join(folder, 'revocations.log');
-    new Revocations(folder).add(filled(1), filled(2));
+    await (await Revocations.open(folder)).add(filled(1), filled(2));
     const whole = readFileSync(file);
     for (let cut = 1; cut < whole.length; cut++) {
       writeFileSync(file, whole.subarray(0, cut));
-      new Revocations(folder).add(filled(5), filled(6));
-      const restarted = new Revocations(folder);
+      await (await Revocations.open(folder)).add(filled(5), filled(6));
+      const restarted = await Revocations.open(folder);
       expect(restarted.has(filled(5), filled(6))).toBe(true);
-      restarted.add(filled(7), filled(8));
-      expect(new Revocations(folder).has(filled(7), filled(8))).toBe(true);
+      await restarted.add(filled(7), filled(8));
+      expect((await Revocations.open(folder)).has(filled(7), filled(8))).toBe(true);
     }
   });
 
-  test('garbage between revocations is ignored', () => {
+  test('garbage between revocations is ignored', async () => {
     const folder = temporaryFolder();
-    new Revocations(folder).add(filled(1), filled(2));
+    await (await Revocations.open(folder)).add(filled(1), filled(2));
     appendFileSync(path.join(folder, 'revocations.log'), '\n\nnonsense\n');
-    new Revocations(folder).add(filled(3), filled(4));
-    const seen = new Revocations(folder);
+    await (await Revocations.open(folder)).add(filled(3), filled(4));
+    const seen = await Revocations.open(folder);
     expect(seen.has(filled(1), filled(2)) && seen.has(filled(3), filled(4))).toBe(true);
   });
 });
