@@ -12,7 +12,7 @@ import {
 import { integer, MozaikError, struct, text, toHex, verifyServer } from '@mozaik/protocol';
 import type { Command } from 'commander';
 import { aborted, untilInterrupted } from '../up/interrupt.ts';
-import { readConfig } from './config-file.ts';
+import { checkNodeConfig, formatNodeEvent, readConfig } from './config-file.ts';
 import { jsonOption } from './options.ts';
 import { fields, note, print, printJson } from './output.ts';
 
@@ -97,20 +97,9 @@ function showCommand(fhe: Command): void {
 }
 
 function checkConfig(value: object, file: string): ServerConfig {
-  try {
-    const { required, optional } = schemas;
-    const given = Object.entries(optional).filter(([name]) => Object.hasOwn(value, name));
-    const config = struct({ ...required, ...Object.fromEntries(given) })(value, file);
-    for (const address of [config.backendUrl, config.mqttUrl]) new URL(address);
-    return config;
-  } catch (cause) {
-    const detail = cause instanceof MozaikError ? cause.detail : `${file}: not an address`;
-    throw new MozaikError('INPUT_FILE', detail, { cause });
-  }
-}
-
-function describe({ event, job, code, detail }: ServerEvent): string {
-  return [new Date().toISOString(), event, job, code, detail].filter(Boolean).join('  ');
+  const { required, optional } = schemas;
+  const given = Object.entries(optional).filter(([name]) => Object.hasOwn(value, name));
+  return checkNodeConfig(struct({ ...required, ...Object.fromEntries(given) }), value, file);
 }
 
 function runCommand(fhe: Command): void {
@@ -123,7 +112,7 @@ function runCommand(fhe: Command): void {
     .action(async ({ config: file, json }: { config: string; json?: true }) => {
       const signal = untilInterrupted();
       const config = checkConfig(await readConfig(file), file);
-      const log = (event: ServerEvent) => (json ? printJson(event) : note(describe(event)));
+      const log = (event: ServerEvent) => (json ? printJson(event) : note(formatNodeEvent(event)));
       const running = await Server.open({ ...config, log });
       const server = toHex(running.id);
       const descriptorFile = path.join(config.dataDir, DESCRIPTOR_FILE);

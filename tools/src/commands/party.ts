@@ -5,7 +5,7 @@ import { loadPartyKeys, Party, type PartyConfig, type PartyEvent } from '@mozaik
 import { integer, MozaikError, struct, text, toHex, verifyParty } from '@mozaik/protocol';
 import type { Command } from 'commander';
 import { aborted, untilInterrupted } from '../up/interrupt.ts';
-import { readConfig } from './config-file.ts';
+import { checkNodeConfig, formatNodeEvent, readConfig } from './config-file.ts';
 import { jsonOption } from './options.ts';
 import { fields, note, print, printJson } from './output.ts';
 
@@ -106,19 +106,8 @@ function showCommand(party: Command): void {
 }
 
 function checkConfig(value: object, file: string): PartyConfig {
-  try {
-    const schema = 'peerTimeoutMs' in value ? configWithTimeout : configSchema;
-    const config = schema(value, file);
-    for (const address of [config.backendUrl, config.mqttUrl]) new URL(address);
-    return config;
-  } catch (cause) {
-    const detail = cause instanceof MozaikError ? cause.detail : `${file}: not an address`;
-    throw new MozaikError('INPUT_FILE', detail, { cause });
-  }
-}
-
-function describe({ event, job, code, detail }: PartyEvent): string {
-  return [new Date().toISOString(), event, job, code, detail].filter(Boolean).join('  ');
+  const schema = 'peerTimeoutMs' in value ? configWithTimeout : configSchema;
+  return checkNodeConfig(schema, value, file);
 }
 
 function runCommand(party: Command): void {
@@ -134,7 +123,7 @@ function runCommand(party: Command): void {
       const log = (event: PartyEvent) => {
         if (json) printJson(event);
         // Its depth changes twice with every job of a stream: that is for machines.
-        else if (event.event !== 'pool') note(describe(event));
+        else if (event.event !== 'pool') note(formatNodeEvent(event));
       };
       const running = await Party.open({ ...config, log });
       const descriptorFile = path.join(config.dataDir, DESCRIPTOR_FILE);

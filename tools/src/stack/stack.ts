@@ -6,7 +6,7 @@ import path from 'node:path';
 import type { BackendOptions } from '@mozaik/backend';
 import type { ServerConfig, ServerEvent } from '@mozaik/fhe/node';
 import type { PartyConfig, PartyEvent } from '@mozaik/mpc';
-import { startService, type Service } from './service.ts';
+import { startService, type Service, type ServiceOptions } from './service.ts';
 import { stackSettings } from './settings.ts';
 
 /** Events of the stack's processes, for those who show them. */
@@ -82,7 +82,18 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     emit({ kind: 'ready', name: service.name });
     return service;
   };
-  const startParty = async (index: number, signal?: AbortSignal) => {
+  const startNode = async (options: Omit<ServiceOptions, 'isReady' | 'onExit'>) => {
+    const { name } = options;
+    const service = await startService({
+      ...options,
+      // Only then can it be told of jobs.
+      isReady: ({ event }) => event === 'connected',
+      onExit: onExit(name),
+    });
+    emit({ kind: 'ready', name });
+    return service;
+  };
+  const startParty = (index: number, signal?: AbortSignal) => {
     const name = `party ${index + 1}`;
     const config: PartyConfig = {
       dataDir: partyDir(index),
@@ -93,22 +104,17 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       mqttUrl,
       audience,
     };
-    const service = await startService({
+    return startNode({
       name,
       entry: PARTY_ENTRY,
       env: { MOZAIK_PARTY: JSON.stringify(config) },
-      // Only then can it be told of jobs.
-      isReady: ({ event }) => event === 'connected',
       onLine: (event) => emit({ kind: 'party', index, event: event as unknown as PartyEvent }),
-      onExit: onExit(name),
       ...(signal && { signal }),
     });
-    emit({ kind: 'ready', name });
-    return service;
   };
 
   const serverDir = path.join(dataDir, 'server');
-  const startServer = async (signal?: AbortSignal) => {
+  const startServer = (signal?: AbortSignal) => {
     const name = 'server';
     const config: ServerConfig = {
       dataDir: serverDir,
@@ -117,18 +123,13 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       mqttUrl,
       audience,
     };
-    const service = await startService({
+    return startNode({
       name,
       entry: SERVER_ENTRY,
       env: { MOZAIK_FHE: JSON.stringify(config) },
-      // Only then can it be told of jobs.
-      isReady: ({ event }) => event === 'connected',
       onLine: (event) => emit({ kind: 'server', event: event as unknown as ServerEvent }),
-      onExit: onExit(name),
       ...(signal && { signal }),
     });
-    emit({ kind: 'ready', name });
-    return service;
   };
 
   // When one cannot start, the others are not waited for.
