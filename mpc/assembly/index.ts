@@ -38,7 +38,6 @@ export {
   selectReceiver,
   selectHelper,
 } from './convert';
-export { universalHash } from './universal-hash';
 
 /** First byte that the caller may use. */
 export const heapBase: usize = __heap_base;

@@ -83,7 +83,6 @@ export interface Kernels {
   loadFactor(c: number): void;
   multiplyElements(x: number, y: number, out: number): void;
   isProduct(a: number, b: number): number;
-  universalHash(key: number, data: number, length: number, out: number): void;
   asconBegin(
     a: number,
     b: number,

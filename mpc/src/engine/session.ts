@@ -23,7 +23,7 @@ export interface ConstantMask {
   b: number;
 }
 
-const PURPOSE = { zero: 0, pair: 1, proof: 2, compare: 3 } as const;
+const PURPOSE = { zero: 0, pair: 1, proof: 2 } as const;
 
 /**
  * Randomness shared with the two neighbours: generator i is known to parties i - 1 and i. `own` is
@@ -49,8 +49,6 @@ export class Session {
   readonly pair: GeneratorPair;
   /** For checks: random sharings, masks, and the parts of coins that one party learns last. */
   readonly proof: GeneratorPair;
-  /** For keys of hashes that two parties compare, and that the third must not know. */
-  readonly compare: GeneratorPair;
   /** Where gates are recorded for verification; absent in the semi-honest protocol. */
   log: GateLog | undefined;
   /** Notes what a neighbour must hold too, to be compared later; absent in the semi-honest protocol. */
@@ -60,13 +58,7 @@ export class Session {
 
   private constructor(
     channel: Channel,
-    {
-      memory,
-      zero,
-      pair,
-      proof,
-      compare,
-    }: Pick<Session, 'memory' | 'zero' | 'pair' | 'proof' | 'compare'>,
+    { memory, zero, pair, proof }: Pick<Session, 'memory' | 'zero' | 'pair' | 'proof'>,
   ) {
     this.channel = channel;
     this.index = channel.index;
@@ -76,7 +68,6 @@ export class Session {
     this.zero = zero;
     this.pair = pair;
     this.proof = proof;
-    this.compare = compare;
   }
 
   /**
@@ -99,7 +90,6 @@ export class Session {
       zero: generators(PURPOSE.zero),
       pair: generators(PURPOSE.pair),
       proof: generators(PURPOSE.proof),
-      compare: generators(PURPOSE.compare),
     });
   }
 
