@@ -35,7 +35,7 @@ export const DEVICES_PER_USER_MAX = 64;
 export const ACTIVE_CONSENTS_PER_USER_MAX = 64;
 /** Sequence numbers that wait in memory per consent; the rest is read again from the store. */
 export const BACKLOG_MAX = 65_536;
-/** Jobs in one answer, the newest: bounds the work of one request. */
+/** Jobs in one answer: bounds the work of one request. */
 export const JOBS_LIST_MAX = 1000;
 /** Samples in one durable write: bounds how long a sample waits for others. */
 export const COMMIT_MAX_SAMPLES = 1024;

@@ -116,7 +116,7 @@ const send = (token: string | undefined, route: string) =>
 
 describe('docs/api.md', () => {
   test('has a table that this test can read', () => {
-    expect(ROUTES).toHaveLength(31);
+    expect(ROUTES).toHaveLength(32);
     expect(ROUTES.every(({ roles }) => roles.length > 0)).toBe(true);
   });
 
@@ -166,6 +166,7 @@ describe('routes', () => {
     'GET /v1/samples',
     'GET /v1/consents',
     'GET /v1/jobs',
+    'GET /v1/jobs/done',
   ];
   const open = [
     'GET /v1/parties',

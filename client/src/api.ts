@@ -151,17 +151,16 @@ export class Api {
   }
 
   /** The user's jobs, of one consent or of all. */
-  async jobs(consent?: Uint8Array): Promise<JobEntry[]> {
-    const all: JobEntry[] = [];
-    for (;;) {
-      const query = new URLSearchParams();
-      if (consent !== undefined) query.set('consent', toHex(consent));
-      if (all.length > 0) query.set('after', toHex(all[all.length - 1].job));
-      const { jobs } = await this.session.json('GET', `/v1/jobs?${query}`, jobsAnswer);
-      all.push(...jobs);
-      // A full page may have a successor.
-      if (jobs.length < JOBS_PAGE) return all;
-    }
+  jobs(consent?: Uint8Array): Promise<JobEntry[]> {
+    return this.#allJobs('/v1/jobs', consent === undefined ? {} : { consent: toHex(consent) });
+  }
+
+  /**
+   * The user's jobs that are done, in the order in which they were.
+   * @param after only those that were done after this one
+   */
+  jobsDone(after?: Uint8Array): Promise<JobEntry[]> {
+    return this.#allJobs('/v1/jobs/done', {}, after);
   }
 
   job(id: Uint8Array): Promise<JobEntry> {
@@ -177,6 +176,22 @@ export class Api {
   async jobResults(id: Uint8Array) {
     const path = `/v1/jobs/${toHex(id)}/results`;
     return (await this.#cbor(path, jobResults, RESULTS_MAX_BYTES)).results;
+  }
+
+  /** All pages of a list of jobs. */
+  async #allJobs(
+    path: string,
+    search: Record<string, string>,
+    after?: Uint8Array,
+  ): Promise<JobEntry[]> {
+    const all: JobEntry[] = [];
+    for (let last = after; ; last = all[all.length - 1].job) {
+      const query = new URLSearchParams(last ? { ...search, after: toHex(last) } : search);
+      const { jobs } = await this.session.json('GET', `${path}?${query}`, jobsAnswer);
+      all.push(...jobs);
+      // A full page may have a successor.
+      if (jobs.length < JOBS_PAGE) return all;
+    }
   }
 
   #signed(path: string): Promise<Uint8Array> {

@@ -1,9 +1,10 @@
 /**
  * Results as they are done (Node): MQTT says that there is one, HTTP fetches it. After every connect
- * the list of jobs is read, so that a notification that was missed is made up for.
+ * the list of jobs is read from where all before were seen, so that a notification that was missed is
+ * made up for.
  */
 import { MozaikError, TOPICS, toHex, type ErrorCode } from '@mozaik/protocol';
-import { jobNotice } from './answers.ts';
+import { jobNotice, type JobEntry } from './answers.ts';
 import type { Api } from './api.ts';
 import { parseJson } from './http.ts';
 import { fetchResults, type BeatResult, type JobResult, type ReplyOpener } from './results.ts';
@@ -13,6 +14,9 @@ import type { User } from './user.ts';
 
 /** Failures that pass: the connection is made again, and the result fetched then. */
 const PASSING = new Set<ErrorCode>(['UNAVAILABLE', 'INTERNAL', 'RATE_LIMITED', 'AUTH_INVALID']);
+
+/** Answers of a backend that does not know a job as done. */
+const FOREIGN = new Set<ErrorCode>(['NOT_FOUND', 'CONFLICT']);
 
 export type AuthenticBeat = Extract<BeatResult, { authentic: true }>;
 
@@ -56,9 +60,7 @@ export class JobWatcher {
         onError,
         topics: [TOPICS.userJobs(toHex(user.identity.id))],
       },
-      onConnected: async () => {
-        for (const { job, state } of await api.jobs()) if (state === 'done') this.#enqueue(job);
-      },
+      onConnected: () => this.#catchUp(),
       onMessage: (_topic, payload) => {
         const { job, state } = parseJson(payload, jobNotice, 'job notification');
         if (state === 'done') this.#enqueue(job);
@@ -76,6 +78,31 @@ export class JobWatcher {
   async close(): Promise<void> {
     await this.#watch.close();
     await this.#queue;
+  }
+
+  /** Takes up what was done since, and remembers up to where all is seen by now. */
+  async #catchUp(): Promise<void> {
+    const { seen } = this.#options;
+    const jobs = await this.#doneAfter(seen.upTo);
+    let upTo = seen.upTo;
+    for (const { job } of jobs) {
+      if (!seen.has(job)) break;
+      upTo = job;
+    }
+    if (upTo && upTo !== seen.upTo) await seen.addUpTo(upTo);
+    for (const { job } of jobs) if (!seen.has(job)) this.#enqueue(job);
+  }
+
+  async #doneAfter(job: Uint8Array | undefined): Promise<JobEntry[]> {
+    const { api } = this.#options;
+    try {
+      return await api.jobsDone(job);
+    } catch (error) {
+      // Another backend, or an earlier state of this one: what it has is told from what was seen.
+      const isForeign = error instanceof MozaikError && FOREIGN.has(error.code);
+      if (job === undefined || !isForeign) throw error;
+      return api.jobsDone();
+    }
   }
 
   #enqueue(job: Uint8Array): void {

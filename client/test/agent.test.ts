@@ -54,8 +54,11 @@ let sessions: Session[];
 let pins: Pins;
 let model: Uint8Array;
 
-const connect = (identity = f.user.identity, role: 'user' | 'provider' = 'user') =>
-  new Api({ url: backend.httpUrl, audience: AUDIENCE, identity, role });
+const connect = (
+  identity = f.user.identity,
+  role: 'user' | 'provider' = 'user',
+  through: typeof fetch = fetch,
+) => new Api({ url: backend.httpUrl, audience: AUDIENCE, identity, role, fetch: through });
 
 async function eventually<T>(what: () => Promise<T | undefined> | T | undefined): Promise<T> {
   for (let i = 0; i < 200; i++) {
@@ -238,10 +241,10 @@ describe('watching', () => {
     errors: unknown[];
   }
 
-  async function watch(file: string, onResult?: () => void): Promise<Watch> {
+  async function watch(file: string, onResult?: () => void, through = api): Promise<Watch> {
     const [results, alerts, errors]: [JobResult[], AuthenticBeat[], unknown[]] = [[], [], []];
     const watcher = new JobWatcher({
-      api,
+      api: through,
       user: f.user,
       mqttUrl: backend.mqttUrl,
       seen: await SeenJobs.open(join(root, file)),
@@ -284,6 +287,55 @@ describe('watching', () => {
     expect(second.alerts).toMatchObject([{ sequence: 7, className: 'ventricular', margin: 7 }]);
     expect([...first.errors, ...second.errors]).toStrictEqual([]);
     await revokeConsent(api, f.user, consent);
+  });
+
+  test('old results are not listed again at each connect', async () => {
+    /** Of each list that was asked for: the job after which, and what came. */
+    const lists: [after: string | null, jobs: string[]][] = [];
+    const listening: typeof fetch = async (input, init) => {
+      const answer = await fetch(input, init);
+      const { pathname, searchParams } = new URL(input as URL);
+      if (pathname === '/v1/jobs/done' && answer.ok) {
+        const { jobs } = (await answer.clone().json()) as { jobs: { job: string }[] };
+        lists.push([searchParams.get('after'), jobs.map(({ job }) => job)]);
+      }
+      return answer;
+    };
+    const through = connect(f.user.identity, 'user', listening);
+    const follow = async (count: number) => {
+      const listed = lists.length;
+      const { watcher, results, errors } = await watch('new.json', undefined, through);
+      await eventually(() => (lists.length > listed ? true : undefined));
+      await eventually(() => (results.length === count ? true : undefined));
+      await watcher.close();
+      expect(errors).toStrictEqual([]);
+      return names(results);
+    };
+    const old = names((await api.jobsDone()) as unknown as JobResult[]);
+    expect(old.length).toBeGreaterThan(2);
+    expect(await follow(old.length)).toStrictEqual(old);
+    // All were seen meanwhile, which the next one notices, and the one after it makes use of.
+    const last = old[old.length - 1];
+    for (let n = 0; n < 2; n++) expect(await follow(0)).toStrictEqual([]);
+    const consent = await giveConsent(api, f.user, f.device, pins, request());
+    const { job } = await runningJob(consent);
+    await finish(job, alternating);
+    expect(await follow(1)).toStrictEqual([toHex(job)]);
+    expect(lists).toStrictEqual([
+      [null, old],
+      [null, old],
+      [last, []],
+      [last, [toHex(job)]],
+    ]);
+
+    // A backend that does not know where this one was: everything is compared with what was seen.
+    const path = join(root, 'new.json');
+    await writeFile(path, `up to ${'ab'.repeat(16)}\n`, { flag: 'a' });
+    await follow(0);
+    expect(lists.slice(4)).toStrictEqual([[null, [...old, toHex(job)]]]);
+    expect((await SeenJobs.open(path)).upTo).toStrictEqual(job);
+    // For the tests below, who follow with another file.
+    await (await SeenJobs.open(join(root, 'seen.json'))).add(job);
   });
 
   test('a lying party raises an error and no result, and is not asked again', async () => {
@@ -350,7 +402,14 @@ describe('jobs that were seen', () => {
     expect(torn.has(job)).toBe(true);
     const later = fromHex('ef'.repeat(16), 16);
     await torn.add(later);
-    expect((await SeenJobs.open(path)).has(later)).toBe(true);
+    await torn.addUpTo(job);
+    await torn.addUpTo(later);
+    await writeFile(path, `${'12'.repeat(4)}`, { flag: 'a' });
+    const next = await SeenJobs.open(path);
+    expect([next.has(later), next.upTo]).toStrictEqual([true, later]);
+    expect((await SeenJobs.open(path)).upTo).toStrictEqual(later);
+    await writeFile(path, `up to ${'ab'.repeat(15)}\n`);
+    expect(await codeOf(() => SeenJobs.open(path))).toBe('STATE_CORRUPT');
     await writeFile(path, `x\n${'ab'.repeat(16)}\n`);
     expect(await codeOf(() => SeenJobs.open(path))).toBe('STATE_CORRUPT');
   });

@@ -1,10 +1,10 @@
 /** Jobs in the store: records, sequence numbers and results. */
 import { randomBytes } from 'node:crypto';
-import { JOB_ID_BYTES, MozaikError, PARTY_COUNT, type Job } from '@mozaik/protocol';
+import { JOB_ID_BYTES, MozaikError, PARTY_COUNT, toHex, type Job } from '@mozaik/protocol';
 import { JOBS_LIST_MAX } from '../limits.ts';
 import type { ConsentRecord, Database, JobRecord } from '../store/database.ts';
 import { key, uint16, uint32, uint48, withPrefix } from '../store/keys.ts';
-import type { Range, Write } from '../store/table.ts';
+import type { Range, Table, Write } from '../store/table.ts';
 
 const NOTHING = new Uint8Array(0);
 const POSITIONS = Array.from({ length: PARTY_COUNT }, (_, i) => Uint8Array.of(i));
@@ -13,6 +13,8 @@ export class JobStore {
   readonly #db: Database;
   readonly #now: () => number;
   #lastTime = 0;
+  /** By user: the end of what is being stored as done. */
+  readonly #finishing = new Map<string, Promise<unknown>>();
 
   constructor(db: Database, now: () => number) {
     this.#db = db;
@@ -113,19 +115,79 @@ export class JobStore {
   async list(user: Uint8Array, consent?: Uint8Array, after?: JobRecord): Promise<JobRecord[]> {
     const { gte, lte } = consent === undefined ? withPrefix(user) : withPrefix(user, consent);
     const limit = JOBS_LIST_MAX;
-    return this.#at(after ? { gt: this.#order(after), lte, limit } : { gte, lte, limit });
+    const range = after ? { gt: this.#order(after), lte, limit } : { gte, lte, limit };
+    return this.#at(this.#db.jobsByConsent, range);
+  }
+
+  /**
+   * Stores that a job is done, with what else `writes` has: behind all of its user's jobs that were done
+   * before. Those of one user are stored one after the other, so that nobody can see one before another
+   * that comes earlier in the order.
+   */
+  async finish(job: JobRecord, writes: Write[]): Promise<JobRecord> {
+    const done: JobRecord = { ...job, state: 'done' };
+    const user = toHex(job.user);
+    const turn = (this.#finishing.get(user) ?? Promise.resolve()).then(async () => {
+      const place = (await this.#lastPlace(job.user)) + 1;
+      await this.#db.write([...writes, this.update(done), ...this.#placeDone(done, place)]);
+    });
+    const end = turn.catch(() => undefined);
+    this.#finishing.set(user, end);
+    await end;
+    if (this.#finishing.get(user) === end) this.#finishing.delete(user);
+    await turn;
+    return done;
+  }
+
+  /**
+   * A page of a user's jobs that are done, in the order in which they were.
+   * @param after the last job that is known already
+   * @throws MozaikError CONFLICT when `after` is not done
+   */
+  async listDone(user: Uint8Array, after?: JobRecord): Promise<JobRecord[]> {
+    const { gte, lte } = withPrefix(user);
+    const limit = JOBS_LIST_MAX;
+    if (after === undefined) return this.#at(this.#db.doneJobs, { gte, lte, limit });
+    const place = await this.#db.donePlaces.get(after.job);
+    if (place === undefined) throw new MozaikError('CONFLICT', `the job is ${after.state}`);
+    return this.#at(this.#db.doneJobs, { gt: key(user, place, after.job), lte, limit });
+  }
+
+  /** Gives jobs that were done before there was this order their places: as they were made. */
+  async placeOlder(): Promise<void> {
+    for await (const _ of this.#db.donePlaces.entries({ limit: 1 })) return;
+    const done: JobRecord[] = [];
+    for await (const [, job] of this.#db.jobs.entries({})) if (job.state === 'done') done.push(job);
+    done.sort((x, y) => x.created - y.created);
+    await this.#db.write(done.flatMap((job, n) => this.#placeDone(job, n + 1)));
+  }
+
+  #placeDone({ user, job }: JobRecord, place: number): Write[] {
+    return [
+      this.#db.doneJobs.put(key(user, uint48(place), job), NOTHING),
+      this.#db.donePlaces.put(job, uint48(place)),
+    ];
+  }
+
+  /** The place of the user's job that was done last; 0 when there is none. */
+  async #lastPlace(user: Uint8Array): Promise<number> {
+    const newest = { ...withPrefix(user), reverse: true, limit: 1 };
+    for await (const [at] of this.#db.doneJobs.entries(newest)) {
+      return Buffer.from(at).readUIntBE(user.length, 6);
+    }
+    return 0;
   }
 
   /** The last job that was made for a consent. */
   async latest({ hash, consent }: ConsentRecord): Promise<JobRecord | undefined> {
     const range = withPrefix(consent.user, hash);
-    return (await this.#at({ ...range, reverse: true, limit: 1 }))[0];
+    return (await this.#at(this.#db.jobsByConsent, { ...range, reverse: true, limit: 1 }))[0];
   }
 
-  async #at(range: Range): Promise<JobRecord[]> {
+  /** The jobs whose ids end the keys of an index. */
+  async #at(index: Table<Uint8Array>, range: Range): Promise<JobRecord[]> {
     const ids: Uint8Array[] = [];
-    for await (const [at] of this.#db.jobsByConsent.entries(range))
-      ids.push(at.slice(-JOB_ID_BYTES));
+    for await (const [at] of index.entries(range)) ids.push(at.slice(-JOB_ID_BYTES));
     const jobs = await this.#db.jobs.getMany(ids);
     return jobs.filter((job) => job !== undefined);
   }

@@ -103,6 +103,7 @@ export class Scheduler {
   async start(): Promise<void> {
     await this.#db.eraseShares([]);
     await this.#ciphertexts.open();
+    await this.#jobs.placeOlder();
     await this.#sweep();
     for (const record of await this.#consents.expiring(2 ** 48 - 1)) {
       if (record.state === 'active') await this.activate(record);
@@ -247,11 +248,10 @@ export class Scheduler {
       this.#consents.checkUsable(run.record);
       const writes = [this.#jobs.putResult(job, position, submission)];
       const isLast = results.every((result, i) => result !== undefined || i === position);
-      if (isLast) writes.push(this.#jobs.update({ ...run.job, state: 'done' }));
-      await this.#db.write(writes);
-      if (!isLast) return;
+      if (!isLast) return this.#db.write(writes);
+      const done = await this.#jobs.finish(run.job, writes);
       this.#metrics.count('jobs_done');
-      this.#tellUser({ ...run.job, state: 'done' });
+      this.#tellUser(done);
       await this.#ciphertexts.dropRequest(run.job);
       this.#clearJob(run);
       await this.#next(run);

@@ -140,6 +140,10 @@ export async function openDatabase(folder: string) {
     jobFrames: table('job-frames', rawBytes),
     /** user ‖ consent hash ‖ created (u48) ‖ attempt (u16) ‖ job → empty */
     jobsByConsent: table('jobs-by-consent', rawBytes),
+    /** user ‖ place (u48) ‖ job → empty: jobs that are done, in the order in which they were */
+    doneJobs: table('done-jobs', rawBytes),
+    /** job → its place in that order (u48) */
+    donePlaces: table('done-places', rawBytes),
     /** job ‖ position of the party (u8) → result submission */
     results: table('results', rawBytes),
 

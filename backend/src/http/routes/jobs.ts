@@ -52,6 +52,29 @@ export function jobRoutes(app: FastifyInstance, services: Services): void {
     },
   );
 
+  app.get<{ Querystring: { after?: string } }>(
+    '/v1/jobs/done',
+    {
+      config: { access: ['user'] },
+      schema: {
+        summary:
+          "List the caller's jobs that are done, in the order in which they were: a page, of those after one that is known",
+        tags,
+        querystring: object({ after: jobId }, ['after']),
+        response: { 200: object({ jobs: listOf(job) }), '4xx': problem },
+      },
+    },
+    async (request, reply) => {
+      const { after } = request.query;
+      const caller = callerOf(request);
+      const list = await jobs.listDone(
+        bytesFrom(caller.user),
+        after === undefined ? undefined : (await scheduler.jobFor(caller, bytesFrom(after))).job,
+      );
+      return reply.send({ jobs: list.map(describeJob) });
+    },
+  );
+
   app.get<ById>(
     '/v1/jobs/:id',
     {
