@@ -2,9 +2,8 @@ import { readPrivate } from '@mozaik/client';
 import { MozaikError, toHex } from '@mozaik/protocol';
 import { InvalidArgumentError, type Command } from 'commander';
 import { parseBoard, type BoardKind } from '../flash/boards.ts';
-import { espruinoTarget } from '../flash/espruino.ts';
 import { flash, rehearse } from '../flash/flash.ts';
-import { moddableTarget, type ModdableOptions } from '../flash/moddable.ts';
+import type { ModdableOptions } from '../flash/moddable.ts';
 import type { Target } from '../flash/target.ts';
 import { brokerAddress } from '../simulate/members.ts';
 import { untilInterrupted } from '../up/interrupt.ts';
@@ -135,10 +134,13 @@ function boardBroker(url: string): { host: string; port: number; tls: boolean } 
   return { host, port, tls: tls !== undefined };
 }
 
+/** Loads what is needed only here: compilers, which would make every other command start slowly. */
 async function targetOf({ board, port, ecg, keep, wifi }: Options): Promise<Target> {
   if (board.ecosystem === 'espruino') {
+    const { espruinoTarget } = await import('../flash/espruino.ts');
     return espruinoTarget({ ...board, port, ecg: ecg !== undefined, keep: keep !== undefined });
   }
+  const { moddableTarget } = await import('../flash/moddable.ts');
   const network = wifi === undefined ? undefined : await readWifi(wifi);
   return moddableTarget({ platform: board.platform, port, wifi: network });
 }

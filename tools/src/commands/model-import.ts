@@ -3,7 +3,6 @@ import type { Command } from 'commander';
 import { loadRecords } from '../model/dataset.ts';
 import { cutBeats } from '../ecg/index.ts';
 import { writeModelFile } from '../model/index.ts';
-import { importOnnx } from '../onnx/import.ts';
 import { jsonOption, numberWithin, positiveInteger, usageError } from './options.ts';
 import { fields, print } from './output.ts';
 
@@ -40,6 +39,8 @@ export function importCommand(model: Command): void {
     const beats = (await loadRecords(records)).flatMap((source) => cutBeats(source));
     const step = Math.max(1, Math.ceil(beats.length / windows));
     const name = options.name ?? path.basename(file, '.onnx').replace(/[^\w.-]/g, '-');
+    // Loaded here: the ONNX runtime is large, and no other command needs it.
+    const { importOnnx } = await import('../onnx/import.ts');
     const { model, report } = await importOnnx({
       ...{ file, name, scale },
       windows: beats.filter((_, i) => i % step === 0).map(({ window }) => window),
