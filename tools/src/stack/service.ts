@@ -22,7 +22,7 @@ export interface ServiceOptions {
   isReady: (line: Record<string, unknown>) => boolean;
   /** Called for each line, the ready one included. */
   onLine?: (line: Record<string, unknown>) => void;
-  /** Ends the start of the service early. */
+  /** Ends the start of the service early; once it is ready, only `stop` ends it. */
   signal?: AbortSignal;
   /** Called when the process ends without having been asked to. */
   onExit?: (reason: string) => void;
@@ -40,10 +40,11 @@ export interface Service {
  * Starts a service and waits until it is ready. It ends with this process, however that ends: the
  * service notices that its channel to us is gone.
  *
- * @throws MozaikError UNAVAILABLE with the line of its error output that says most
+ * @throws MozaikError UNAVAILABLE with the line of its error output that says most, or when `signal` aborts
  */
 export async function startService(options: ServiceOptions): Promise<Service> {
-  const { name, entry, env, isReady, onLine, onExit } = options;
+  const { name, entry, env, isReady, onLine, signal, onExit } = options;
+  if (signal?.aborted) throw new MozaikError('UNAVAILABLE', `${name} is not wanted any more`);
   const child = fork(new URL(entry), {
     env: { ...process.env, ...env },
     execArgv: ['--import', import.meta.resolve('tsx')],
@@ -58,18 +59,26 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   });
 
   const exited = new Promise<void>((resolve) => child.once('close', () => resolve()));
-  const reason = (code: number | null, signal: string | null) =>
-    `${name} ended with ${signal ?? `code ${code}`}${complaint ? `: ${complaint}` : ''}`;
+  const reason = (code: number | null, killedBy: string | null) =>
+    `${name} ended with ${killedBy ?? `code ${code}`}${complaint ? `: ${complaint}` : ''}`;
+  const stop = async () => {
+    stopping = true;
+    child.kill('SIGTERM');
+    const timer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS);
+    await exited;
+    clearTimeout(timer);
+  };
+  const giveUp = () => void stop();
 
+  signal?.addEventListener('abort', giveUp);
   const ready = await new Promise<Record<string, unknown>>((resolve, reject) => {
     const timer = setTimeout(() => {
       child.kill('SIGKILL');
       reject(new MozaikError('UNAVAILABLE', `${name} was not ready in ${READY_TIMEOUT_MS} ms`));
     }, READY_TIMEOUT_MS);
-    options.signal?.addEventListener('abort', () => child.kill('SIGKILL'));
-    child.once('close', (code, signal) => {
+    child.once('close', (code, killedBy) => {
       clearTimeout(timer);
-      reject(new MozaikError('UNAVAILABLE', reason(code, signal)));
+      reject(new MozaikError('UNAVAILABLE', reason(code, killedBy)));
     });
     createInterface({ input: child.stdout! }).on('line', (text) => {
       let line: Record<string, unknown>;
@@ -84,21 +93,10 @@ export async function startService(options: ServiceOptions): Promise<Service> {
         resolve(line);
       }
     });
-  });
-  child.once('close', (code, signal) => {
-    if (!stopping) onExit?.(reason(code, signal));
+  }).finally(() => signal?.removeEventListener('abort', giveUp));
+  child.once('close', (code, killedBy) => {
+    if (!stopping) onExit?.(reason(code, killedBy));
   });
 
-  return {
-    name,
-    process: child,
-    ready,
-    async stop() {
-      stopping = true;
-      child.kill('SIGTERM');
-      const timer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS);
-      await exited;
-      clearTimeout(timer);
-    },
-  };
+  return { name, process: child, ready, stop };
 }

@@ -24,6 +24,8 @@ export interface StackOptions {
   jobs?: NonNullable<BackendOptions['jobs']>;
   /** Who computes: three parties, which is the default, or one server. */
   path?: ComputePath;
+  /** Ends the start early. */
+  signal?: AbortSignal;
 }
 
 /** Joint computation on shares, or homomorphic encryption on one server. */
@@ -40,8 +42,11 @@ export interface Stack {
   /** Files with the parties' signed descriptors, and the server's, for users to pin. */
   descriptorFiles: string[];
   serverDescriptorFile: string;
-  /** Starts the backend, the server, or a party by its index, again; it must have ended. */
-  restart(which: 'backend' | 'server' | number): Promise<void>;
+  /**
+   * Starts the backend, the server, or a party by its index, again; it must have ended.
+   * @param signal ends this start early
+   */
+  restart(which: 'backend' | 'server' | number, signal?: AbortSignal): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -50,7 +55,7 @@ const PARTY_ENTRY = import.meta.resolve('@mozaik/mpc').replace(/index\.ts$/, 'no
 const SERVER_ENTRY = import.meta.resolve('@mozaik/fhe/node').replace(/index\.ts$/, 'main.ts');
 const HOST = '127.0.0.1';
 
-/** @throws MozaikError UNAVAILABLE when a process does not come up */
+/** @throws MozaikError UNAVAILABLE when a process does not come up, or is not wanted any more */
 export async function startStack(options: StackOptions): Promise<Stack> {
   const { dataDir, onEvent, jobs, path: computePath = 'joint' } = options;
   const { audience, httpPort, mqttPort, partyPorts } = await stackSettings(dataDir);
@@ -134,10 +139,11 @@ export async function startStack(options: StackOptions): Promise<Stack> {
 
   // When one cannot start, the others are not waited for.
   const giveUp = new AbortController();
+  const signal = options.signal ? AbortSignal.any([giveUp.signal, options.signal]) : giveUp.signal;
   let failure: Error | undefined;
-  const starting = [startBackend(giveUp.signal)];
-  if (computePath === 'fhe') starting.push(startServer(giveUp.signal));
-  else starting.push(...partyPorts.map((_, index) => startParty(index, giveUp.signal)));
+  const starting = [startBackend(signal)];
+  if (computePath === 'fhe') starting.push(startServer(signal));
+  else starting.push(...partyPorts.map((_, index) => startParty(index, signal)));
   for (const service of starting) {
     service.catch((reason: Error) => {
       failure ??= reason;
@@ -162,10 +168,10 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     server: computePath === 'fhe' ? others[0] : undefined,
     serverDescriptorFile: path.join(serverDir, 'descriptor.cbor'),
     descriptorFiles: partyPorts.map((_, index) => path.join(partyDir(index), 'descriptor.cbor')),
-    async restart(which) {
-      if (which === 'backend') stack.backend = await startBackend();
-      else if (which === 'server') stack.server = await startServer();
-      else stack.parties[which] = await startParty(which);
+    async restart(which, ending) {
+      if (which === 'backend') stack.backend = await startBackend(ending);
+      else if (which === 'server') stack.server = await startServer(ending);
+      else stack.parties[which] = await startParty(which, ending);
     },
     async stop() {
       const { server } = stack;

@@ -36,7 +36,7 @@ export class Supervisor {
     return supervisor;
   }
 
-  /** Stops all processes, also one that is just being started again. */
+  /** Stops all processes; one that is just being started again is not waited for. */
   async stop(): Promise<void> {
     this.#stopping.abort();
     await Promise.all(this.#restarts);
@@ -65,10 +65,11 @@ export class Supervisor {
     while (!this.#stopping.signal.aborted) {
       try {
         await sleep(RESTART_DELAY_MS, undefined, { signal: this.#stopping.signal });
-        await this.stack.restart(which);
+        await this.stack.restart(which, this.#stopping.signal);
         this.#say(`${name} is back`);
         return;
       } catch (error) {
+        if (this.#stopping.signal.aborted) return;
         if (error instanceof MozaikError) this.#say(error.detail ?? error.message);
       }
     }

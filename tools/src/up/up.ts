@@ -1,5 +1,6 @@
 /** A local stack that stays up, with simulated boards and their user, until it is told to end. */
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { JobWatcher, SeenJobs } from '@mozaik/client';
 import { MozaikError, toHex } from '@mozaik/protocol';
 import { openHousehold, type Household, openBoards } from '../stack/household.ts';
@@ -39,6 +40,8 @@ export type UpEvent =
   | { event: 'message'; text: string }
   | ({ event: 'result' } & BeatRow);
 
+/** After a Ctrl-C, boards and user have this long to finish what they do, ms; then the stack stops. */
+const GRACE_MS = 3_000;
 /** How long a micro-batch waits: it bounds the number of jobs where beats come one by one. */
 const MICRO_BATCH_MS = 1_000;
 
@@ -54,21 +57,35 @@ export async function runUp(options: UpOptions): Promise<void> {
   const signal = untilInterrupted(() => supervisor?.kill());
   const say = (text: string) => onEvent({ event: 'message', text });
   const release = await lockFolder(dataDir);
+  let working: Promise<void> | undefined;
   try {
     await checkPorts(await stackSettings(dataDir));
     say('starting the broker with its store, and three parties');
     const jobs = { microBatchDelayMs: MICRO_BATCH_MS };
-    supervisor = await Supervisor.start({ dataDir, jobs }, say);
-    const household = await openHousehold(supervisor.stack, dataDir);
-    if (!signal.aborted) await runHousehold(supervisor.stack, household, options, recorded, signal);
+    supervisor = await Supervisor.start({ dataDir, jobs, signal }, say);
+    working = work(supervisor.stack, options, recorded, signal);
+    const grace = aborted(signal).then(() => sleep(GRACE_MS, undefined, { ref: false }));
+    await Promise.race([working, grace]);
   } catch (error) {
-    // A Ctrl-C reaches the stack's processes too: that one ends while it starts is no failure then.
+    // A start that a Ctrl-C ended is no failure.
     if (!signal.aborted) throw error;
   } finally {
     say('stopping');
     await supervisor?.stop();
+    // What still waited for an answer has none now, and ends.
+    await working?.catch(() => undefined);
     await release();
   }
+}
+
+async function work(
+  stack: Stack,
+  options: UpOptions,
+  recorded: Uint8Array[] | undefined,
+  signal: AbortSignal,
+): Promise<void> {
+  const household = await openHousehold(stack, options.dataDir);
+  if (!signal.aborted) await runHousehold(stack, household, options, recorded, signal);
 }
 
 async function runHousehold(

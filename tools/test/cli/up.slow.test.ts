@@ -20,15 +20,14 @@ const beatsOf = ({ events }: Running) =>
 const messagesOf = ({ events }: Running) =>
   events.filter(({ event }) => event === 'message').map(({ text }) => String(text));
 
-/** Pid of a service of a running stack, by its entry point. */
-function servicePid(up: Running, entry: string): number {
+/** Pids of the services of a running stack that have this entry point. */
+function servicePids(up: Running, entry: string): number[] {
   const { stdout } = spawnSync('ps', ['-A', '-o', 'pid=,ppid=,args='], { encoding: 'utf8' });
-  const found = stdout
+  return stdout
     .split('\n')
     .map((line) => line.trim().split(/ +/))
-    .find(([, parent, ...args]) => parent === `${up.process.pid}` && args.join().includes(entry));
-  if (!found) throw new Error(`no process ${entry}`);
-  return Number(found[0]);
+    .filter(([, parent, ...args]) => parent === `${up.process.pid}` && args.join().includes(entry))
+    .map(([pid]) => Number(pid));
 }
 
 const consentsIn = async (data: string) =>
@@ -38,6 +37,7 @@ describe('the stack', () => {
   const data = path.join(temporaryFolder(), 'data');
   const args = ['up', '--data', data, '--boards', '2', '--rate', '4', '--json'];
   let first: Running;
+  let last: Running;
 
   beforeAll(async () => {
     first = new Running(...args);
@@ -72,7 +72,7 @@ describe('the stack', () => {
   ])(
     'starts %s again when it is killed',
     async (_name, entry, ended) => {
-      process.kill(servicePid(first, entry), 'SIGKILL');
+      process.kill(servicePids(first, entry)[0], 'SIGKILL');
       const name = () => messagesOf(first).flatMap((text) => ended.exec(text)?.[1] ?? [])[0];
       await first.until(() => messagesOf(first).includes(`${name()} is back`));
       const before = Date.now();
@@ -132,16 +132,31 @@ describe('the stack', () => {
       await killed.ended;
       // The services notice that they are alone.
       const deadline = Date.now() + 60_000;
-      let next = new Running(...args);
+      last = new Running(...args);
       while (Date.now() < deadline) {
-        const code = await Promise.race([next.ended, next.ready().then(() => 'ready')]).catch(
+        const code = await Promise.race([last.ended, last.ready().then(() => 'ready')]).catch(
           () => 1,
         );
         if (code === 'ready') break;
-        next = new Running(...args);
+        last = new Running(...args);
       }
-      await next.ready();
-      expect(await next.interrupt()).toBe(0);
+      await last.ready();
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    'ends without waiting for a party that cannot come back',
+    async () => {
+      // A backend that hangs: the party could wait for it for half a minute.
+      process.kill(servicePids(last, 'backend/src/main.ts')[0], 'SIGSTOP');
+      const parties = () => servicePids(last, 'mpc/src/node/main.ts');
+      const [killed] = parties();
+      process.kill(killed, 'SIGKILL');
+      await last.until(() => parties().length === 3 && !parties().includes(killed));
+      expect(await last.interrupt()).toBe(0);
+      expect(messagesOf(last).at(-1)).toBe('stopping');
+      expect(messagesOf(last).join()).not.toMatch(/is back|not ready/);
     },
     TIMEOUT_MS,
   );
