@@ -258,7 +258,7 @@ describe('an Espruino board', () => {
     expect(stderr).toMatch(/^mozaik: BOARD_FAILED: .*interrupted/m);
     expect(isRunning(calls[0].pid)).toBe(false);
     await expectNothingLeft();
-  }, 30_000);
+  });
 });
 
 /** Espruino's own tool is no dependency: it brings optional parts that need a compiler. */
