@@ -14,5 +14,6 @@ export default {
   // For machines that do something else meanwhile: what hangs, hangs longer than this too.
   testTimeout: 90_000,
   maxWorkers: 2,
+  testSequencer: '<rootDir>/test/sequencer.js',
   reporters: ['default', '<rootDir>/test/summary-reporter.js'],
 };
