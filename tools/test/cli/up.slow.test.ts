@@ -30,6 +30,15 @@ function servicePids(up: Running, entry: string): number[] {
     .map(([pid]) => Number(pid));
 }
 
+/** What waits for a service that hangs takes half a minute; a service that hangs is killed after 5 s. */
+const SOON_MS = 25_000;
+
+async function expectSoon(end: () => Promise<number | null>): Promise<void> {
+  const begun = performance.now();
+  expect(await end()).toBe(0);
+  expect(performance.now() - begun).toBeLessThan(SOON_MS);
+}
+
 const consentsIn = async (data: string) =>
   (await json<{ consents: object[] }>('user', 'consent', 'list', '--data', data)).consents;
 
@@ -154,20 +163,20 @@ describe('the stack', () => {
       const [killed] = parties();
       process.kill(killed, 'SIGKILL');
       await last.until(() => parties().length === 3 && !parties().includes(killed));
-      expect(await last.interrupt()).toBe(0);
+      await expectSoon(() => last.interrupt());
       expect(messagesOf(last).at(-1)).toBe('stopping');
-      expect(messagesOf(last).join()).not.toMatch(/is back|not ready/);
     },
     TIMEOUT_MS,
   );
 });
 
 test(
-  'a Ctrl-C while it starts is no failure',
+  'a Ctrl-C while it starts is no failure, and is not kept waiting',
   async () => {
     const up = new Running('up', '--data', temporaryFolder(), '--json');
-    await up.until(({ length }) => length > 0);
-    expect(await up.interrupt()).toBe(0);
+    await up.until(() => servicePids(up, 'backend/src/main.ts').length > 0);
+    process.kill(servicePids(up, 'backend/src/main.ts')[0], 'SIGSTOP');
+    await expectSoon(() => up.interrupt());
     expect(up.stderr).toBe('');
   },
   TIMEOUT_MS,
