@@ -8,10 +8,10 @@ import { startService, type Service } from '../../src/stack/service.ts';
 
 /** Says that it runs, and then that it is ready, or never. */
 const SOURCE = `
-console.log(JSON.stringify({ running: true }));
-if (process.env.READY) console.log(JSON.stringify({ ready: true }));
 process.once('SIGTERM', () => process.exit(7));
 process.once('disconnect', () => process.exit(0));
+console.log(JSON.stringify({ running: true }));
+if (process.env.READY) console.log(JSON.stringify({ ready: true }));
 `;
 let folder: string;
 let entry: string;
