@@ -4,8 +4,8 @@ import { crc32 as nodeCrc32 } from 'node:zlib';
 import { crc32 } from '../src/crc32.ts';
 import { FlashPages } from '../src/espruino/flash-pages.ts';
 import { Outbox } from '../src/outbox.ts';
-import { PowerCut } from './fake-board.ts';
 import { FakeFlash } from './fake-flash.ts';
+import { PowerCut } from './power-cut.ts';
 
 const DEVICE = new Uint8Array(16).fill(9);
 /** Records in a page of 4,096 bytes. */

@@ -19,13 +19,13 @@ import type { PublishClient } from '@mozaik/firmware';
 import { BEAT_SAMPLES, decodeSample, equalBytes, toHex } from '@mozaik/protocol';
 import { SampleStore } from '../../../backend/src/store/samples.ts';
 import type { Database } from '../../../backend/src/store/database.ts';
-import { BitmapLedger } from '../../../firmware-js/src/espruino/bitmap-ledger.ts';
+import { FlashLedger } from '../../../firmware-js/src/espruino/flash-ledger.ts';
 import { FlashPages } from '../../../firmware-js/src/espruino/flash-pages.ts';
 import { keyValueLedger } from '../../../firmware-js/src/moddable/ledger.ts';
 import { keyValueOutbox } from '../../../firmware-js/src/moddable/outbox.ts';
 import { Outbox, type OutboxStorage } from '../../../firmware-js/src/outbox.ts';
-import { FakeStorage, PowerCut as StorageCut } from '../../../firmware-js/test/fake-board.ts';
 import { FakeFlash } from '../../../firmware-js/test/fake-flash.ts';
+import { cutAfter, PowerCut as FlashCut } from '../../../firmware-js/test/power-cut.ts';
 import { seededRandom, type Random } from '../../src/ecg/random.ts';
 import { Flash, PowerCut } from '../../src/simulate/flash.ts';
 
@@ -77,16 +77,17 @@ Object.assign(globalThis, { E: { CRC32: (bytes: Uint8Array) => crc32(bytes) } })
 
 const FLASHES: Record<string, (random: Random) => BoardFlash> = {
   "Espruino's flash": (random) => {
-    const storage = new FakeStorage();
-    const flash = new FakeFlash(OUTBOX_PAGES);
-    let left = Infinity;
-    storage.cut = (bytes) => (left-- === 0 ? random.below(bytes + 1) : undefined);
-    flash.isCut = () => left-- === 0;
+    const flash = new FakeFlash(OUTBOX_PAGES + 2);
+    const ledgerAt = OUTBOX_PAGES * flash.pageBytes;
     flash.below = (n) => random.below(n);
+    new FlashLedger(flash, ledgerAt, DEVICE, true);
     return {
-      cutAfter: (writes) => (left = writes),
-      ledger: () => new BitmapLedger(storage),
-      outbox: () => new FlashPages(flash, flash.area),
+      cutAfter: (writes) => {
+        flash.restart();
+        cutAfter([flash], writes);
+      },
+      ledger: () => new FlashLedger(flash, ledgerAt, DEVICE, false),
+      outbox: () => new FlashPages(flash, { addr: 0, length: ledgerAt }),
     };
   },
   'key-value storage': (random) => {
@@ -330,7 +331,7 @@ describe.each(CASES)('in $name, with an outbox: $hasOutbox', ({ flashOf, hasOutb
         }
         cuts.idle++;
       } catch (error) {
-        if (!(error instanceof PowerCut) && !(error instanceof StorageCut)) throw error;
+        if (!(error instanceof PowerCut) && !(error instanceof FlashCut)) throw error;
         cuts.writing++;
       }
       // What an orderly restart had kept is used up as soon as the board has read it.
