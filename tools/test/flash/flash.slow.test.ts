@@ -324,14 +324,18 @@ withTool(
 
 describe('a Moddable board', () => {
   const PTY = `
-import os, pty, sys, tty
+import os, pty, select, sys, tty
 master, slave = pty.openpty()
 tty.setraw(slave)
 print(os.ttyname(slave), flush=True)
 while True:
-    data = os.read(0, 4096)
-    if not data: sys.exit()
-    os.write(master, data)
+    ready = select.select([0, master], [], [])[0]
+    if 0 in ready:
+        data = os.read(0, 4096)
+        if not data: sys.exit()
+        os.write(master, data)
+    if master in ready:
+        os.write(1, os.read(master, 4096).replace(b'\\r', b'\\n'))
 `;
   const hasPython = spawnSync('python3', ['-c', 'import pty']).status === 0;
   const withConsole = hasPython ? test : test.skip;
@@ -341,7 +345,10 @@ while True:
     const terminal = spawn('python3', ['-c', PTY]);
     const lines = createInterface({ input: terminal.stdout });
     const [port] = (await once(lines, 'line')) as [string];
-    return { port, say: (text: string) => terminal.stdin.write(text), end: () => terminal.kill() };
+    const heard: string[] = [];
+    lines.on('line', (line) => heard.push(line));
+    const say = (text: string) => terminal.stdin.write(text);
+    return { port, say, heard, end: () => terminal.kill() };
   }
   const esp32 = (port: string) => [
     ...['--board', 'moddable:esp32/nodemcu', '--port', port, '--broker', 'mqtts://broker.example'],
@@ -357,12 +364,16 @@ while True:
 
   withConsole(`is built in a private folder that is removed${skipped}`, async () => {
     process.env.MODDABLE = '/moddable';
-    const { port, say, end } = await console();
+    const { port, say, heard, end } = await console();
     try {
       let speaking: NodeJS.Timeout | undefined;
       await fakeTools((call) => {
-        const line = `boot\r\nmozaik plain ${deviceId(keyIn(call)).join()}\r\n`;
-        speaking = setInterval(() => say(line), 50);
+        const id = deviceId(keyIn(call)).join();
+        // It has no ledger for its new key until it is told to make one.
+        speaking = setInterval(() => {
+          const is = heard.includes(`provision ${id}`) ? 'plain' : 'new';
+          say(`boot\r\nmozaik ${is} ${id}\r\n`);
+        }, 50);
         return {};
       });
       const { code, stdout, stderr } = await flash(...esp32(port));
@@ -373,6 +384,7 @@ while True:
       expect(call.args.slice(0, 4)).toEqual(['mcconfig', '-m', '-p', 'esp32/nodemcu']);
       expect(call.args[5].startsWith(call.cwd)).toBe(true);
       expect(call.env.UPLOAD_PORT).toBe(port);
+      expect(heard).toContain(`provision ${deviceId(key).join()}`);
       expect(call.hereMode).toBe(0o700);
       expect(call.here['settings.js'].mode).toBe(0o600);
       const others = { ...call.here };

@@ -14,7 +14,7 @@
  */
 import { crc32 } from 'node:zlib';
 import { describe, expect, test } from '@jest/globals';
-import { NonceLedger, Publisher, Sealer } from '@mozaik/firmware';
+import { NonceLedger, provisionLedger, Publisher, Sealer } from '@mozaik/firmware';
 import type { PublishClient } from '@mozaik/firmware';
 import { BEAT_SAMPLES, decodeSample, equalBytes, toHex } from '@mozaik/protocol';
 import { SampleStore } from '../../../backend/src/store/samples.ts';
@@ -31,6 +31,7 @@ import { Flash, PowerCut } from '../../src/simulate/flash.ts';
 
 /** In each of the four cases. */
 const CUTS = 5000;
+const SEED = 41;
 /** Writes within a life, at most: the ledger's are rare, and the outbox has two for each sample. */
 const LEDGER_WRITES = 5;
 const OUTBOX_WRITES = 30;
@@ -92,7 +93,8 @@ const FLASHES: Record<string, (random: Random) => BoardFlash> = {
   },
   'key-value storage': (random) => {
     let left = Infinity;
-    const keys = ['ledger0', 'ledger1', ...Array.from({ length: OUTBOX_SLOTS }, (_, n) => `s${n}`)];
+    const id = STREAM.device.slice(0, 13);
+    const keys = [`${id}0`, `${id}1`, ...Array.from({ length: OUTBOX_SLOTS }, (_, n) => `s${n}`)];
     const flash = new Flash(random);
     let isOff = false;
     const cutNow = () => (isOff = left-- === 0);
@@ -114,12 +116,13 @@ const FLASHES: Record<string, (random: Random) => BoardFlash> = {
       },
     };
     const storage = { open: () => domain };
+    provisionLedger(keyValueLedger(storage, DEVICE));
     return {
       cutAfter: (writes) => {
         left = writes;
         isOff = false;
       },
-      ledger: () => new NonceLedger(keyValueLedger(storage)),
+      ledger: () => new NonceLedger(keyValueLedger(storage, DEVICE), undefined, true),
       outbox: () => keyValueOutbox(storage, OUTBOX_SLOTS),
     };
   },
@@ -192,8 +195,8 @@ class Link {
 }
 
 describe.each(CASES)('in $name, with an outbox: $hasOutbox', ({ flashOf, hasOutbox }) => {
-  test(`${CUTS} power cuts`, async () => {
-    const random = seededRandom(41);
+  test(`${CUTS} power cuts, seed ${SEED}`, async () => {
+    const random = seededRandom(SEED);
     const flash = flashOf(random);
     const { store, map } = memoryStore();
     const link = new Link(random, store);
