@@ -76,13 +76,16 @@ export class FakeJsf {
   }
 
   #fileAt(address: number): File | undefined {
-    const { buffer } = this.#flash.read(HEADER, address);
-    if (buffer.byteLength < HEADER) return undefined;
-    const word = new DataView(buffer as ArrayBuffer).getUint32(0, true);
+    const { bytes } = this.#flash;
+    if (address + HEADER > bytes.length) return undefined;
+    const header = Buffer.from(bytes.buffer, address, HEADER);
+    const word = header.readUInt32LE(0);
     const size = word & SIZE_MASK;
     if (word === UNSET || word === 0 || address + HEADER + size > this.#end) return undefined;
-    const name = Buffer.from(buffer as ArrayBuffer, NAME_AT).toString('latin1');
-    return { address, size, name: name.startsWith('\0\0\0\0') ? '' : name.replace(/\0.*/s, '') };
+    const isErased = header.readUInt32LE(NAME_AT) === 0;
+    const end = header.indexOf(0, NAME_AT);
+    const name = isErased ? '' : header.toString('latin1', NAME_AT, end < 0 ? HEADER : end);
+    return { address, size, name };
   }
 
   /** All headers that a search comes to, erased files with an empty name, and where it ends. */

@@ -13,7 +13,7 @@ test.each([true, false])(
   `${CUTS} power cuts (seed ${SEED}), while Storage is compacted too (page by page: %s): no number repeats, and only a lost key stops it`,
   (isPaged) => {
     const below = randomBelow(SEED);
-    const [flash, storageFlash] = [new FakeFlash(2), new FakeFlash(4, 1024)];
+    const [flash, storageFlash] = [new FakeFlash(2, 1024), new FakeFlash(4, 1024)];
     const storage = new FakeJsf(storageFlash, isPaged);
     flash.below = storageFlash.below = below;
     const found = { lost: 0, kept: 0, provisioningCut: 0 };
