@@ -75,7 +75,7 @@ export function openLedger(masterKey: Uint8Array, address?: number, isNew?: bool
     const free = flash.getFree()[0];
     const end = free ? free.addr + free.length : 0;
     const last = flash.getPage(end - 1);
-    at = last === undefined ? -1 : end - 2 * last.length;
+    at = last ? end - 2 * last.length : -1;
     if (!free || at < free.addr) {
       throw new Error('nonce ledger: the board lists no two free pages of flash');
     }

@@ -44,7 +44,7 @@ const LOG_AT = 32;
 const USED_BYTES_MAX = 4096;
 const ERASED = 0xffffffff;
 /** The highest number is given up so that a limit always fits in 32 bits. */
-const LAST_LIMIT = 0xffffffff;
+const LAST_LIMIT = ERASED;
 
 export class FlashLedger implements SequenceLedger {
   /** The flash that it lives in. */
@@ -78,9 +78,9 @@ export class FlashLedger implements SequenceLedger {
    */
   constructor(flash: FlashModule, address: number, device: Uint8Array, isNew: boolean) {
     const first = flash.getPage(address);
-    this.pageBytes = first === undefined ? 0 : first.length;
+    this.pageBytes = first ? first.length : 0;
     const next = flash.getPage(address + this.pageBytes);
-    if (first === undefined || first.addr !== address || !next || next.length !== first.length) {
+    if (!first || first.addr !== address || !next || next.length !== this.pageBytes) {
       throw new Error('nonce ledger: it needs two whole pages of flash');
     }
     this.area = { addr: address, length: PAGES * this.pageBytes };
@@ -91,18 +91,19 @@ export class FlashLedger implements SequenceLedger {
     let furthest = -1;
     for (let page = 0; page < PAGES; page++) {
       const used = this.usedOf(page);
-      const base = this.word(this.pageAt(page) + BASE_AT);
+      const base = this.word(page, BASE_AT);
       // A page that was begun when the power failed reaches as far as the full one. The full one is
       // the truth: the other one's header may have been cut short and fade.
       const reach = base + used * LEDGER_BLOCK + (used > 0 ? 0.5 : 0);
+      if (used >= 0) {
+        this.former = page;
+      }
       if (used >= 0 && reach > furthest) {
         furthest = reach;
         this.former = this.page;
         this.page = page;
         this.base = base;
         this.used = used;
-      } else if (used >= 0) {
-        this.former = page;
       }
     }
     if (isNew) {
@@ -132,18 +133,18 @@ export class FlashLedger implements SequenceLedger {
     return this.following++;
   }
 
-  private pageAt(page: number): number {
-    return this.area.addr + page * this.pageBytes;
+  private addressOf(page: number, offset: number): number {
+    return this.area.addr + page * this.pageBytes + offset;
   }
 
-  private word(address: number): number {
-    return getU32(this.flash.read(WORD, address), 0);
+  private word(page: number, offset: number): number {
+    return getU32(this.flash.read(WORD, this.addressOf(page, offset)), 0);
   }
 
   /** Clears a word, and makes sure of it. */
-  private clear(address: number): void {
-    this.flash.write(this.zeros, address);
-    if (this.word(address) !== 0) {
+  private clear(page: number, offset: number): void {
+    this.flash.write(this.zeros, this.addressOf(page, offset));
+    if (this.word(page, offset) !== 0) {
       throw new Error('nonce ledger: the flash does not keep what is written');
     }
   }
@@ -155,22 +156,20 @@ export class FlashLedger implements SequenceLedger {
 
   /** Words of a page's log that were written; -1 when the page is not whole or not in use. */
   private usedOf(page: number): number {
-    const at = this.pageAt(page);
-    const head = this.flash.read(LOG_AT, at);
-    for (let i = 0; i < BASE_AT; i++) {
-      if (head[i] !== this.header[i]) {
+    for (let i = 0; i < BASE_AT; i += WORD) {
+      if (this.word(page, i) !== getU32(this.header, i)) {
         return -1;
       }
     }
-    if ((getU32(head, BASE_AT) ^ getU32(head, CHECK_AT)) !== -1) {
+    if ((this.word(page, BASE_AT) ^ this.word(page, CHECK_AT)) !== -1) {
       return -1;
     }
     this.known = true;
-    if (getU32(head, RETIRED_AT) !== ERASED) {
+    if (this.word(page, RETIRED_AT) !== ERASED) {
       return -1;
     }
     let used = this.capacity;
-    while (used > 0 && this.word(at + LOG_AT + WORD * (used - 1)) === ERASED) {
+    while (used > 0 && this.word(page, LOG_AT + WORD * (used - 1)) === ERASED) {
       used--;
     }
     return used;
@@ -178,12 +177,12 @@ export class FlashLedger implements SequenceLedger {
 
   /** Erases and begins a page. */
   private begin(page: number, base: number): void {
-    const at = this.pageAt(page);
+    const address = this.addressOf(page, 0);
     putU32(this.header, BASE_AT, base);
     putU32(this.header, CHECK_AT, ~base);
-    this.flash.erasePage(at);
-    this.flash.write(this.header, at);
-    if (this.usedOf(page) !== 0 || this.word(at + BASE_AT) !== base) {
+    this.flash.erasePage(address);
+    this.flash.write(this.header, address);
+    if (this.usedOf(page) !== 0 || this.word(page, BASE_AT) !== base) {
       throw new Error('nonce ledger: the flash does not keep what is written');
     }
     this.former = this.page;
@@ -199,12 +198,11 @@ export class FlashLedger implements SequenceLedger {
     if (this.used >= this.capacity) {
       this.begin(1 - this.page, this.limit);
     }
-    const word = this.used;
-    // Also when it fails: no word is written twice.
+    // One further also when it fails: no word is written twice.
     this.used++;
-    this.clear(this.pageAt(this.page) + LOG_AT + WORD * word);
+    this.clear(this.page, LOG_AT + WORD * (this.used - 1));
     if (this.former >= 0) {
-      this.clear(this.pageAt(this.former) + RETIRED_AT);
+      this.clear(this.former, RETIRED_AT);
       this.former = -1;
     }
     this.limit = this.end();
