@@ -122,11 +122,13 @@ describe('the nonce ledger on a board', () => {
     expect(connect(on, { ledger: 4096 }).sealer.beat(BEAT, 1)).toBe(0);
   });
 
-  test('outlives Storage, and a board with a network that lists no free flash is told so', () => {
+  test('outlives Storage, and is refused where no flash is free', () => {
     const on = board();
     expect(connect(on, {}).sealer.beat(BEAT, 1)).toBe(0);
     on.storage.files.clear();
     expect(connect(board({}, on), {}).sealer.beat(BEAT, 1)).toBe(LEDGER_BLOCK);
+    on.flash.getFree = () => undefined;
+    expect(problem(() => connect(on, {}))).toContain('lists no two free pages');
     on.flash.getFree = () => [];
     expect(problem(() => connect(on, {}))).toContain('lists no two free pages');
     on.flash.getFree = () => [{ addr: 4096, length: 4096 }];

@@ -50,7 +50,7 @@ export class FakeFlash implements FlashModule {
     return { addr: 0, length: this.bytes.length };
   }
 
-  getFree(): FlashArea[] {
+  getFree(): FlashArea[] | undefined {
     return [this.area];
   }
 

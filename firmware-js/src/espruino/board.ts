@@ -12,8 +12,8 @@ export interface FlashArea {
 
 /** Flash by its addresses. Addresses and lengths of writes are multiples of 4. */
 export interface FlashModule {
-  /** What neither firmware nor Storage uses. */
-  getFree(): FlashArea[];
+  /** What neither firmware nor Storage uses; some boards list nothing at all. */
+  getFree(): FlashArea[] | undefined;
   getPage(address: number): FlashArea | undefined;
   erasePage(address: number): void;
   /** Bits can only be cleared. */

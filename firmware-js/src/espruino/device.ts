@@ -72,7 +72,7 @@ export function openLedger(masterKey: Uint8Array, address?: number, isNew?: bool
   const flash = boardRequire('Flash') as FlashModule;
   let at = address;
   if (at === undefined) {
-    const free = flash.getFree()[0];
+    const free = (flash.getFree() ?? [])[0] as FlashArea | undefined;
     const end = free ? free.addr + free.length : 0;
     const last = flash.getPage(end - 1);
     at = last ? end - 2 * last.length : -1;
