@@ -103,11 +103,7 @@ export function connect(options: ConnectOptions): Device {
   const cipher = chooseCipher();
   const ledger = openLedger(options.masterKey, options.ledger);
   const keep = options.keep;
-  if (
-    keep &&
-    keep.addr < ledger.area.addr + ledger.area.length &&
-    ledger.area.addr < keep.addr + keep.length
-  ) {
+  if (keep && keep.addr < ledger.ends && ledger.begins < keep.addr + keep.length) {
     throw new Error('outbox: its flash is that of the nonce ledger');
   }
   const name = options.host === undefined ? 'mozaik-ble' : 'mozaik-mqtt';

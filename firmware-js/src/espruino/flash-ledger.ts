@@ -28,7 +28,7 @@
  */
 import { getU32, putU32 } from '../bytes.ts';
 import type { SequenceLedger } from '../sealer.ts';
-import type { FlashArea, FlashModule } from './board.ts';
+import type { FlashModule } from './board.ts';
 
 /** Numbers reserved by a word: about a minute of heartbeats. */
 export const LEDGER_BLOCK = 64;
@@ -47,8 +47,9 @@ const ERASED = 0xffffffff;
 const LAST_LIMIT = ERASED;
 
 export class FlashLedger implements SequenceLedger {
-  /** The flash that it lives in. */
-  readonly area: FlashArea;
+  /** Where its flash begins and ends. */
+  readonly begins: number;
+  readonly ends: number;
   private readonly flash: FlashModule;
   private readonly pageBytes: number;
   /** Words of a page's log. */
@@ -83,7 +84,8 @@ export class FlashLedger implements SequenceLedger {
     if (!first || first.addr !== address || !next || next.length !== this.pageBytes) {
       throw new Error('nonce ledger: it needs two whole pages of flash');
     }
-    this.area = { addr: address, length: PAGES * this.pageBytes };
+    this.begins = address;
+    this.ends = address + PAGES * this.pageBytes;
     this.flash = flash;
     this.capacity = (Math.min(this.pageBytes, USED_BYTES_MAX) - LOG_AT) / WORD;
     putU32(this.header, 0, MAGIC);
@@ -134,7 +136,7 @@ export class FlashLedger implements SequenceLedger {
   }
 
   private addressOf(page: number, offset: number): number {
-    return this.area.addr + page * this.pageBytes + offset;
+    return this.begins + page * this.pageBytes + offset;
   }
 
   private word(page: number, offset: number): number {
