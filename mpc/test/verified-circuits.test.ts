@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomInt } from 'node:crypto';
 import {
   addition,
   additionCost,
@@ -8,6 +8,7 @@ import {
   carriesCost,
   evaluate,
   planeBytes,
+  RIPPLE_PLANE_BYTES,
   ringBits,
   ringBitsCost,
   shareBits,
@@ -180,6 +181,32 @@ describe('binary addition', () => {
       ),
       { numRuns: 100 },
     );
+  });
+
+  test('wide planes take fewer gates and more rounds', async () => {
+    const range = { first: 1, from: 3, to: 20 };
+    const count = 8 * RIPPLE_PLANE_BYTES;
+    const plane = planeBytes(count);
+    const cost = additionCost(range, plane);
+    expect(cost).toMatchObject({ rounds: 18, gates: 18 * plane });
+    const narrow = additionCost(range, plane - 4);
+    expect(narrow).toMatchObject({ rounds: 7, gates: 43 * (plane - 4) });
+    const [x, y] = [0, 1].map((first) =>
+      Array.from({ length: count }, () => (randomInt(2 ** 20) >> first) << first),
+    );
+    const [xs, ys] = [x, y].map((values) => shareBytes(planesOf(values, range.to)));
+    const { results, meters } = await threeParties((session) => {
+      const [p, q] = [load(session, xs), load(session, ys)];
+      const out = session.allocate(17 * plane);
+      return recorded(session, cost, async () => {
+        await evaluate(session, [addition(session, p, q, range, plane, out)], plane);
+        return unload(session, out, 17 * plane);
+      });
+    });
+    expect(valuesOf(joinBytes(results), count, 17)).toEqual(
+      x.map((value, n) => ((value + y[n]) % 2 ** 20) >> 3),
+    );
+    expectCost(meters, () => cost);
   });
 
   test('the carry out of a sum', async () => {

@@ -4,7 +4,8 @@
  * and XOR. Each share is a number that its two holders know in binary; a carry-save adder makes two
  * numbers of the three, and a carry-increment adder (Tyagi, "A reduced-area scheme for carry-select
  * adders", IEEE Transactions on Computers 1993) one of the two. It needs fewer gates than a prefix tree
- * (Brent and Kung 1982). For 24 bits: 1 + 7 rounds and 23 + 57 ANDs, 23 + 42 for the sign alone.
+ * (Brent and Kung 1982). For 24 bits: 1 + 7 rounds and 23 + 57 ANDs, 23 + 42 for the sign alone. Of many
+ * values at a time, where gates cost more than rounds, carries ripple: 1 + 22 rounds and 23 + 22 ANDs.
  */
 import { RING_BITS } from '../model.ts';
 import { and, andCost, gatesCost, sumCosts, xor, type AndGate, type Cost } from './binary.ts';
@@ -104,6 +105,9 @@ export interface CarryRange {
   to: number;
 }
 
+/** Plane from which on carries ripple: about what three gates more cost as much as one round, bytes. */
+export const RIPPLE_PLANE_BYTES = 2048;
+
 /** Positions first <= j < last. */
 interface Block {
   first: number;
@@ -113,11 +117,12 @@ interface Block {
 /**
  * Cuts positions first <= j < to into blocks. The first one's carries ripple; every later block is
  * ready when the carry into it is, one round after that into the block before. As few rounds as
- * possible, and for these the longest first block, whose positions cost least.
+ * possible, and for these the longest first block, whose positions cost least; in wide planes one block.
  */
-function blocks({ first, to }: CarryRange): Block[] {
+function blocks({ first, to }: CarryRange, plane: number): Block[] {
   const count = to - first;
   if (count <= 0) return [];
+  if (plane >= RIPPLE_PLANE_BYTES) return [{ first, last: to }];
   for (let rounds = 1; ; rounds++) {
     for (let size = rounds; size > 0; size--) {
       const later = rounds - size;
@@ -141,7 +146,7 @@ const isWanted = (j: number, { last }: Block, { from }: CarryRange): boolean =>
   j + 1 === last || j + 1 >= from;
 
 export function carriesCost(range: CarryRange, plane: number): Cost {
-  const parts = blocks(range);
+  const parts = blocks(range, plane);
   if (parts.length === 0) return gatesCost(0, 0);
   let gates = 0;
   parts.forEach((block, k) => {
@@ -177,7 +182,7 @@ export function* carries(
     xor(session, at(rows, j), at(addend, i), at(out, j), plane);
   xor(session, x, y, propagate, rows);
 
-  const parts = blocks(range);
+  const parts = blocks(range, plane);
   const rounds = parts.length === 0 ? 0 : size(parts[0]) + parts.length - 1;
   for (let round = 0; round < rounds; round++) {
     const gates: AndGate[] = [];
