@@ -140,15 +140,15 @@ export function recordGates(
 }
 
 /**
- * out[s] = the words of each of 128 slices as coefficients of a polynomial, at the factor. Four at a time, as
- * none waits for another.
+ * sums[s] = the words of each of 128 slices as coefficients of a polynomial, at the factor; what is there goes
+ * before them. Four at a time, as none waits for another.
  */
-export function sliceSums(stream: usize, sliceBytes: usize, out: usize): void {
-  for (let end = out + 8 * SLICES; out < end; out += 32) {
-    let sum0: u64 = 0;
-    let sum1: u64 = 0;
-    let sum2: u64 = 0;
-    let sum3: u64 = 0;
+export function sliceSums(stream: usize, sliceBytes: usize, sums: usize): void {
+  for (let end = sums + 8 * SLICES; sums < end; sums += 32) {
+    let sum0 = load<u64>(sums);
+    let sum1 = load<u64>(sums, 8);
+    let sum2 = load<u64>(sums, 16);
+    let sum3 = load<u64>(sums, 24);
     for (let at: usize = 0; at < sliceBytes; at += 8) {
       let word = stream + at;
       sum0 = timesFactor(sum0) ^ load<u64>(word);
@@ -156,10 +156,10 @@ export function sliceSums(stream: usize, sliceBytes: usize, out: usize): void {
       sum2 = timesFactor(sum2) ^ load<u64>((word += sliceBytes));
       sum3 = timesFactor(sum3) ^ load<u64>(word + sliceBytes);
     }
-    store<u64>(out, sum0);
-    store<u64>(out, sum1, 8);
-    store<u64>(out, sum2, 16);
-    store<u64>(out, sum3, 24);
+    store<u64>(sums, sum0);
+    store<u64>(sums, sum1, 8);
+    store<u64>(sums, sum2, 16);
+    store<u64>(sums, sum3, 24);
     stream += 4 * sliceBytes;
   }
 }
@@ -291,35 +291,49 @@ export function gateSumsScratch(): usize {
   return 4 * SLICES * TILE_BYTES;
 }
 
+// At `tiles`, a tile of each slice: of one stream, or of the sum of two if `other` is not 0.
+function loadTiles(stream: usize, other: usize, sliceBytes: usize, tiles: usize): void {
+  const end = tiles + SLICES * TILE_BYTES;
+  if (other == 0) {
+    for (; tiles < end; tiles += TILE_BYTES) {
+      memory.copy(tiles, stream, TILE_BYTES);
+      stream += sliceBytes;
+    }
+    return;
+  }
+  for (; tiles < end; tiles += TILE_BYTES) {
+    for (let i: usize = 0; i < TILE_BYTES; i += 16) {
+      v128.store(tiles + i, v128.xor(v128.load(stream + i), v128.load(other + i)));
+    }
+    stream += sliceBytes;
+    other += sliceBytes;
+  }
+}
+
 /**
- * Slices of x and y are values at {0, 1}^7 of polynomials that are linear in each of 7 variables. out[p] is
- * the sum of their products' words, weighted as in {@link sliceSums}, at point p of {0, 1, infinity}^7.
- * `from` and `to` are offsets in a slice, multiples of 64 bytes.
+ * Slices of x and y are values at {0, 1}^7 of polynomials that are linear in each of 7 variables. sums[p] is
+ * the sum of their products' words, weighted as in {@link sliceSums}, at point p of {0, 1, infinity}^7; what is
+ * there goes before them. `from` and `to` are offsets in a slice, multiples of 64 bytes. x and y are the sums of
+ * two streams each, or one stream where the other pointer is 0.
  */
 export function gateSums(
-  xOwn: usize,
-  xNext: usize,
-  yOwn: usize,
-  yNext: usize,
+  xStream: usize,
+  xOther: usize,
+  yStream: usize,
+  yOther: usize,
   sliceBytes: usize,
   from: usize,
   to: usize,
   scratch: usize,
-  out: usize,
+  sums: usize,
 ): void {
-  const length = SLICES * TILE_BYTES;
+  const x = scratch;
+  const y = scratch + SLICES * TILE_BYTES;
+  const rest = scratch + 2 * SLICES * TILE_BYTES;
   for (; from < to; from += TILE_BYTES) {
-    let at = from;
-    for (let tile = scratch; tile < scratch + length; tile += TILE_BYTES) {
-      for (let i: usize = 0; i < TILE_BYTES; i += 16) {
-        const x = v128.xor(v128.load(xOwn + at + i), v128.load(xNext + at + i));
-        const y = v128.xor(v128.load(yOwn + at + i), v128.load(yNext + at + i));
-        v128.store(tile + i, x);
-        v128.store(tile + length + i, y);
-      }
-      at += sliceBytes;
-    }
-    tileSums(SLICES, SUMS / 3, scratch, scratch + length, out, scratch + 2 * length);
+    loadTiles(xStream + from, xOther == 0 ? 0 : xOther + from, sliceBytes, x);
+    loadTiles(yStream + from, yOther == 0 ? 0 : yOther + from, sliceBytes, y);
+    tileSums(SLICES, SUMS / 3, x, y, sums, rest);
   }
 }
 
@@ -436,12 +450,13 @@ export function foldSlices(
 }
 
 /**
- * out[n] = sum over c of weights[c] block[c count + n] for `count` sums of `terms` blocks of both shares.
- * `rows` takes 512 bytes for each term.
+ * out[n] = sum over c of weights[c] block[c stride + n] for `count` sums of `terms` blocks, of two arrays side by
+ * side. `rows` takes 512 bytes for each term.
  */
 export function foldBlocks(
   a: usize,
   b: usize,
+  stride: i32,
   count: i32,
   terms: i32,
   weights: usize,
@@ -464,7 +479,7 @@ export function foldBlocks(
     memory.fill(outA, 0, BLOCK_BYTES);
     memory.fill(outB, 0, BLOCK_BYTES);
     for (let c = 0; c < terms; c++) {
-      const at = <usize>(c * count + n) * BLOCK_BYTES;
+      const at = <usize>(c * stride + n) * BLOCK_BYTES;
       addProduct(rows + (<usize>c) * 512, a + at, b + at, 16, scratch, outA, outB);
     }
     outA += BLOCK_BYTES;

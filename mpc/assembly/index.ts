@@ -3,6 +3,7 @@
 export { asconBegin, asconEnd, asconAbsorb, xorConstant } from './ascon';
 export { chacha12 } from './chacha';
 export { xorBytes, andBytes } from './bits';
+export { sumCarries, andChain } from './advice';
 export {
   recordGates,
   sliceSums,

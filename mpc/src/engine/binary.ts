@@ -11,12 +11,15 @@ export interface Cost {
   bytes: number;
   /** Bytes of AND gates among them, for the log of a verified run. */
   gates?: number;
+  /** Bytes of products on which one party advises the others, the most of any party, for the same log. */
+  advised?: number;
 }
 
 export const sumCosts = (...costs: Cost[]): Required<Cost> => ({
   rounds: costs.reduce((sum, { rounds }) => sum + rounds, 0),
   bytes: costs.reduce((sum, { bytes }) => sum + bytes, 0),
   gates: costs.reduce((sum, { gates }) => sum + (gates ?? 0), 0),
+  advised: costs.reduce((sum, { advised }) => sum + (advised ?? 0), 0),
 });
 
 /** Cost of `rounds` of ANDs over `bytes` in total. */
@@ -24,6 +27,7 @@ export const gatesCost = (rounds: number, bytes: number): Required<Cost> => ({
   rounds,
   bytes,
   gates: bytes,
+  advised: 0,
 });
 
 /** Cost of one round of ANDs over `length` bytes. */

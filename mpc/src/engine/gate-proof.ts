@@ -9,9 +9,9 @@
  * The statement. Party i, the prover, is to have sent w with X Y = P + N for each gate, where X = x_i +
  * x_(i+1) and Y = y_i + y_(i+1); the previous party knows x_i, y_i and P = w + a_i, the next one x_(i+1),
  * y_(i+1) and N = x_(i+1) y_(i+1) + a_(i+1) (see `gate-log.ts`). So all is shared by the two verifiers, and
- * the prover knows it whole.
+ * the prover knows it whole. What a party advises (`advice-log.ts`) is of the same form, and goes behind.
  *
- * The log is cut into 128 slices, of which 64 gates at a time are the coefficients of a field element. For
+ * A log is cut into 128 slices, of which 64 gates at a time are the coefficients of a field element. For
  * weights of r^j, r a coin tossed when all is fixed, slices s in {0, 1}^7 sum up to claims P_s + N_s =
  * G(s), with G(t) the weighted sum of X(t) Y(t), and X(t), Y(t) linear in each of 7 variables. G is of
  * degree 2 in each: the prover shares its values at {0, 1, infinity}^7 between the verifiers, a coin is
@@ -26,10 +26,10 @@
  */
 import { MozaikError } from '@mozaik/protocol';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { Cost } from './binary.ts';
+import { sumCosts, type Cost } from './binary.ts';
 import { expandCoin, lateCoin } from './coin.ts';
-import { sliceBytes, SLICES, type GateLog } from './gate-log.ts';
-import type { Session, Shares } from './session.ts';
+import { sliceBytes, SLICES, type Factors, type ProductLog } from './gate-log.ts';
+import type { Session } from './session.ts';
 import type { Transcript } from './transcript.ts';
 
 const ELEMENT_BYTES = 8;
@@ -74,20 +74,15 @@ function blockSteps(blocks: number): number[] {
   return [variables, ...blockSteps(Math.ceil(blocks / 2 ** variables))];
 }
 
-/** Of {@link proveGates} and {@link GateProof.open}. */
-export function checkGatesCost(gateBytes: number): Required<Cost> {
-  const steps = [
-    SLICE_VARIABLES,
-    ...blockSteps(sliceBytes(gateBytes) / VECTOR_BYTES),
-    LANE_VARIABLES,
-    MASK_VARIABLES,
-  ];
+/** Of {@link proveGates} and {@link GateProof.open}, of logs of so many bytes. */
+export function checkGatesCost(...lengths: number[]): Required<Cost> {
+  const blocks = lengths.reduce((sum, length) => sum + sliceBytes(length), 0) / VECTOR_BYTES;
+  const steps = [SLICE_VARIABLES, ...blockSteps(blocks), LANE_VARIABLES, MASK_VARIABLES];
   const sent = steps.reduce((sum, variables) => sum + points(variables) + variables - 1, 0);
-  return {
+  return sumCosts({
     rounds: 2 * steps.length + 1,
     bytes: (sent + 1 - SLICES) * ELEMENT_BYTES + OPENING_BYTES,
-    gates: 0,
-  };
+  });
 }
 
 /** What the verifiers claim: about the next party's products, and about the previous one's. */
@@ -106,12 +101,13 @@ export interface GateProof {
 }
 
 /**
- * @param coin public, and tossed when all gates are fixed
+ * @param logs products, in an order of which all parties are agreed
+ * @param coin public, and tossed when all products are fixed
  * @param opened takes the coins, to be compared before the proof is opened
  */
 export async function proveGates(
   session: Session,
-  log: GateLog,
+  logs: ProductLog[],
   coin: Uint8Array,
   opened: Transcript,
 ): Promise<GateProof> {
@@ -121,19 +117,23 @@ export async function proveGates(
   const base = expandCoin(session, coin, 'gates', ELEMENT_BYTES);
   kernels.loadFactor(base);
 
-  const sums = await gateSums(session, log);
+  const sums = memory.allocateZeros(points(SLICE_VARIABLES) * ELEMENT_BYTES);
   const slices = {
-    next: memory.allocate(SLICES * ELEMENT_BYTES),
-    previous: memory.allocate(SLICES * ELEMENT_BYTES),
+    next: memory.allocateZeros(SLICES * ELEMENT_BYTES),
+    previous: memory.allocateZeros(SLICES * ELEMENT_BYTES),
   };
-  kernels.sliceSums(log.claims.next, log.sliceBytes, slices.next);
-  kernels.sliceSums(log.claims.previous, log.sliceBytes, slices.previous);
+  for (const log of logs) {
+    await addGateSums(session, log, sums);
+    kernels.sliceSums(log.claims.next, log.sliceBytes, slices.next);
+    kernels.sliceSums(log.claims.previous, log.sliceBytes, slices.previous);
+  }
   const known = binaryPoints(SLICE_VARIABLES);
   const point = await prover.step(sums, SLICE_VARIABLES, known, (values, by) => {
     known.forEach((at, s) => copy(session, slices[by], s, values, at));
   });
-  let { x, y } = await foldLog(session, log, point, base);
-  let blocks = log.sliceBytes / VECTOR_BYTES;
+  let blocks = blockCount(logs);
+  let x = await foldLogs(session, logs, 'x', point, base);
+  let y = await foldLogs(session, logs, 'y', point, base);
 
   for (const variables of blockSteps(blocks)) {
     const parts = 2 ** variables;
@@ -147,19 +147,21 @@ export async function proveGates(
 
   kernels.loadFactor(base);
   const lanes = { x: elements(session, x, true), y: elements(session, y, false) };
+  const sumsOfLanes = elementSums(session, lanes.x.own, lanes.y.own, LANE_VARIABLES);
   const point7 = await prover.step(
-    elementSums(session, lanes.x, lanes.y, LANE_VARIABLES),
+    sumsOfLanes,
     LANE_VARIABLES,
     [0],
     prover.sumRule(LANE_VARIABLES),
   );
-  for (const { a, b } of [lanes.x, lanes.y]) {
-    kernels.foldElements(a, LANE_VARIABLES, point7);
-    kernels.foldElements(b, LANE_VARIABLES, point7);
-  }
+  foldElements(session, lanes.x, LANE_VARIABLES, point7);
+  foldElements(session, lanes.y, LANE_VARIABLES, point7);
   await foldMask(session, prover, lanes.x, lanes.y);
   return { open: () => openProof(session, lanes.x, lanes.y, prover.claims, start) };
 }
+
+const blockCount = (logs: ProductLog[]): number =>
+  logs.reduce((sum, log) => sum + log.sliceBytes, 0) / VECTOR_BYTES;
 
 /** Steps of the proof that all parties take at the same time, in all three roles. */
 class Prover {
@@ -240,98 +242,130 @@ class Prover {
   }
 }
 
-/** Copies element `n` at `from` to element `m` at `to`. */
-function copy({ memory }: Session, from: number, n: number, to: number, m: number): void {
-  memory
-    .bytes(to + m * ELEMENT_BYTES, ELEMENT_BYTES)
-    .set(memory.bytes(from + n * ELEMENT_BYTES, ELEMENT_BYTES));
+function copyBytes({ memory }: Session, from: number, to: number, length: number): void {
+  memory.bytes(to, length).set(memory.bytes(from, length));
 }
 
-async function gateSums({ memory, kernels }: Session, log: GateLog): Promise<number> {
-  const { x, y, sliceBytes } = log;
-  const sums = memory.allocateZeros(points(SLICE_VARIABLES) * ELEMENT_BYTES);
+/** Copies element `n` at `from` to element `m` at `to`. */
+function copy(session: Session, from: number, n: number, to: number, m: number): void {
+  copyBytes(session, from + n * ELEMENT_BYTES, to + m * ELEMENT_BYTES, ELEMENT_BYTES);
+}
+
+/** Adds this party's own products, weighted, at each point. */
+async function addGateSums(
+  { memory, kernels }: Session,
+  { x, y, sliceBytes }: ProductLog,
+  sums: number,
+): Promise<void> {
   const mark = memory.mark();
   const scratch = memory.allocate(kernels.gateSumsScratch());
+  const streams = ({ a, b, own }: Factors) => (own === 0 ? ([a, b] as const) : ([own, 0] as const));
   for (let from = 0; from < sliceBytes; from += SUM_BYTES) {
     if (from > 0) await nextTurn();
     const to = Math.min(sliceBytes, from + SUM_BYTES);
-    kernels.gateSums(x.a, x.b, y.a, y.b, sliceBytes, from, to, scratch, sums);
+    kernels.gateSums(...streams(x), ...streams(y), sliceBytes, from, to, scratch, sums);
   }
   memory.release(mark);
-  return sums;
 }
 
-/** Positions at the point: a 128th of the gates, in blocks; those of x are weighted. */
-async function foldLog(
+/** One factor of all positions that are left, in blocks: what this party knows of its neighbours' ones, and its own. */
+interface Positions {
+  /** What this party knows of the previous party's. */
+  a: number;
+  /** What this party knows of the next party's. */
+  b: number;
+  /** What is to be added to both for this party's own, in blocks from `first` on; it is zero before. */
+  rest: number;
+  first: number;
+}
+
+/** One factor of all products at the point: a 128th of the positions; x is weighted. */
+async function foldLogs(
   session: Session,
-  { x, y, sliceBytes }: GateLog,
+  logs: ProductLog[],
+  factor: 'x' | 'y',
   point: number,
   base: number,
-): Promise<{ x: Shares; y: Shares }> {
+): Promise<Positions> {
   const { memory, kernels } = session;
-  const blocks = sliceBytes / VECTOR_BYTES;
-  const folded = { x: allocateBlocks(session, blocks), y: allocateBlocks(session, blocks) };
+  const total = blockCount(logs);
+  const first = blockCount(logs.slice(0, logs.findLastIndex((log) => log[factor].own === 0) + 1));
+  const folded = {
+    a: allocateBlocks(session, 0, total),
+    b: allocateBlocks(session, 0, total),
+    rest: allocateBlocks(session, first, total),
+    first,
+  };
   const mark = memory.mark();
+  const initial = memory.allocate(SLICES * ELEMENT_BYTES);
   const weights = memory.allocate(SLICES * ELEMENT_BYTES);
   const scratch = memory.allocate(kernels.foldScratch());
   // A block has two words: its weight is a power of the square.
   const squared = memory.allocate(ELEMENT_BYTES);
   kernels.multiplyElements(base, base, squared);
   kernels.loadFactor(squared);
-  for (const [from, to, isWeighted] of [
-    [x, folded.x, true],
-    [y, folded.y, false],
-  ] as const) {
-    kernels.weightsAt(point, SLICE_VARIABLES, weights);
-    for (let end = blocks; end > 0; end -= FOLD_BLOCKS) {
-      if (end < blocks) await nextTurn();
-      const first = Math.max(0, end - FOLD_BLOCKS);
-      kernels.foldSlices(
-        from.a,
-        from.b,
-        sliceBytes,
-        first,
-        end,
-        weights,
-        isWeighted,
-        scratch,
-        to.a,
-        to.b,
-      );
+  kernels.weightsAt(point, SLICE_VARIABLES, initial);
+
+  // The last block weighs least. Blocks of the same products have the same weights.
+  let end = total;
+  for (const { [factor]: streams, sliceBytes } of logs.toReversed()) {
+    const blocks = sliceBytes / VECTOR_BYTES;
+    end -= blocks;
+    const fold = async (one: number, other: number, outOne: number, outOther: number) => {
+      copyBytes(session, initial, weights, SLICES * ELEMENT_BYTES);
+      for (let to = blocks; to > 0; to -= FOLD_BLOCKS) {
+        if (to < blocks) await nextTurn();
+        const from = Math.max(0, to - FOLD_BLOCKS);
+        kernels.foldSlices(
+          ...([one, other, sliceBytes, from, to, weights, factor === 'x'] as const),
+          ...([scratch, outOne, outOther] as const),
+        );
+      }
+    };
+    const [a, b] = [folded.a + end * BLOCK_BYTES, folded.b + end * BLOCK_BYTES];
+    await fold(streams.a, streams.b, a, b);
+    if (streams.own !== 0) {
+      const rest = folded.rest + (end - first) * BLOCK_BYTES;
+      await fold(streams.own, streams.own, rest, rest);
+      kernels.xorBytes(rest, a, rest, blocks * BLOCK_BYTES);
+      kernels.xorBytes(rest, b, rest, blocks * BLOCK_BYTES);
     }
+    copyBytes(session, weights, initial, SLICES * ELEMENT_BYTES);
   }
   memory.release(mark);
   return folded;
 }
 
-/** Room for both shares of blocks, and for blocks of zeros that make them as many as the next step folds. */
-function allocateBlocks(session: Session, blocks: number): Shares {
-  const parts = 2 ** blockVariables(blocks);
-  const room = Math.ceil(blocks / parts) * parts;
-  const shares = session.allocate(room * BLOCK_BYTES);
-  for (const share of [shares.a, shares.b]) {
-    session.memory.bytes(share + blocks * BLOCK_BYTES, (room - blocks) * BLOCK_BYTES).fill(0);
-  }
-  return shares;
+/** Room for blocks first <= n < last, and for blocks of zeros that make them as many as the next step folds. */
+function allocateBlocks({ memory }: Session, first: number, last: number): number {
+  const parts = 2 ** blockVariables(last);
+  const room = Math.ceil(last / parts) * parts;
+  const blocks = memory.allocate((room - first) * BLOCK_BYTES);
+  memory.bytes(blocks + (last - first) * BLOCK_BYTES, (room - last) * BLOCK_BYTES).fill(0);
+  return blocks;
+}
+
+/** This party's own positions, of `blocks` blocks. */
+function ownBlocks({ memory, kernels }: Session, { a, b, rest, first }: Positions, blocks: number) {
+  const own = memory.allocate(blocks * BLOCK_BYTES);
+  kernels.xorBytes(a, b, own, blocks * BLOCK_BYTES);
+  const last = own + first * BLOCK_BYTES;
+  kernels.xorBytes(last, rest, last, (blocks - first) * BLOCK_BYTES);
+  return own;
 }
 
 /** The sum of all products at each point, of 2^variables parts of `blocks` blocks. */
 function blockSums(
   session: Session,
-  x: Shares,
-  y: Shares,
+  x: Positions,
+  y: Positions,
   blocks: number,
   variables: number,
 ): number {
   const { memory, kernels } = session;
   const sums = memory.allocate(points(variables) * ELEMENT_BYTES);
   const mark = memory.mark();
-  const length = 2 ** variables * blocks * BLOCK_BYTES;
-  const [xs, ys] = [x, y].map(({ a, b }) => {
-    const sum = memory.allocate(length);
-    kernels.xorBytes(a, b, sum, length);
-    return sum;
-  });
+  const [xs, ys] = [x, y].map((factor) => ownBlocks(session, factor, 2 ** variables * blocks));
   const scratch = memory.allocate(kernels.blockSumScratch());
   for (let point = 0; point < points(variables); point++) {
     const out = sums + point * ELEMENT_BYTES;
@@ -344,73 +378,111 @@ function blockSums(
 /** 2^variables parts of `blocks` blocks as one, at the point. */
 function foldBlocks(
   session: Session,
-  from: Shares,
+  from: Positions,
   blocks: number,
   variables: number,
   point: number,
-): Shares {
+): Positions {
   const { memory, kernels } = session;
-  const folded = allocateBlocks(session, blocks);
-  const mark = memory.mark();
   const parts = 2 ** variables;
+  const lastPart = (parts - 1) * blocks;
+  const first = Math.max(0, from.first - lastPart);
+  const folded = {
+    a: allocateBlocks(session, 0, blocks),
+    b: allocateBlocks(session, 0, blocks),
+    rest: allocateBlocks(session, first, blocks),
+    first,
+  };
+  const mark = memory.mark();
   const weights = memory.allocate(parts * ELEMENT_BYTES);
   const rows = memory.allocate(parts * ROWS_BYTES);
   const scratch = memory.allocate(kernels.foldScratch());
   kernels.weightsAt(point, variables, weights);
-  kernels.foldBlocks(from.a, from.b, blocks, parts, weights, rows, scratch, folded.a, folded.b);
+  kernels.foldBlocks(
+    ...([from.a, from.b, blocks, blocks, parts, weights] as const),
+    ...([rows, scratch, folded.a, folded.b] as const),
+  );
+  const foldRest = (rest: number, count: number, terms: number, weights: number): void => {
+    // Two arrays at a time: the first half and the last one, which meet or overlap by a block.
+    const half = Math.ceil(count / 2);
+    const last = (count - half) * BLOCK_BYTES;
+    kernels.foldBlocks(
+      ...([rest, rest + last, blocks, half, terms, weights] as const),
+      ...([rows, scratch, folded.rest, folded.rest + last] as const),
+    );
+  };
+  if (from.first >= lastPart) {
+    foldRest(from.rest, blocks - first, 1, weights + (parts - 1) * ELEMENT_BYTES);
+  } else {
+    const rest = memory.allocateZeros(parts * blocks * BLOCK_BYTES);
+    const length = (parts * blocks - from.first) * BLOCK_BYTES;
+    copyBytes(session, from.rest, rest + from.first * BLOCK_BYTES, length);
+    foldRest(rest, blocks, parts, weights);
+  }
   memory.release(mark);
   return folded;
 }
 
-/** Both shares of a block's elements. */
-function elements(session: Session, block: Shares, isWeighted: boolean): Shares {
-  const out = session.allocate(BLOCK_BYTES);
-  session.kernels.elements(block.a, isWeighted, out.a);
-  session.kernels.elements(block.b, isWeighted, out.b);
-  return out;
+/** A block's elements. */
+function elements(session: Session, block: Positions, isWeighted: boolean): Factors {
+  const { memory, kernels } = session;
+  const blocks = [block.a, block.b, ownBlocks(session, block, 1)];
+  const [a, b, own] = blocks.map((from) => {
+    const out = memory.allocate(BLOCK_BYTES);
+    kernels.elements(from, isWeighted, out);
+    return out;
+  });
+  return { a, b, own };
 }
 
 /** The product at each point, of 2^variables elements. */
-function elementSums(session: Session, x: Shares, y: Shares, variables: number): number {
-  const { memory, kernels } = session;
+function elementSums(
+  { memory, kernels }: Session,
+  x: number,
+  y: number,
+  variables: number,
+): number {
   const sums = memory.allocate(points(variables) * ELEMENT_BYTES);
   const mark = memory.mark();
   const count = 2 ** variables;
-  const length = count * ELEMENT_BYTES;
-  const [xs, ys] = [x, y].map(({ a, b }) => {
-    const sum = memory.allocate(length);
-    kernels.xorBytes(a, b, sum, length);
-    return sum;
-  });
-  const scratch = memory.allocate(2 * length);
-  kernels.elementProducts(count, points(variables) / 3, xs, ys, sums, scratch);
+  const scratch = memory.allocate(2 * count * ELEMENT_BYTES);
+  kernels.elementProducts(count, points(variables) / 3, x, y, sums, scratch);
   memory.release(mark);
   return sums;
 }
 
+function foldElements(
+  { kernels }: Session,
+  { a, b, own }: Factors,
+  variables: number,
+  point: number,
+): void {
+  for (const values of [a, b, own]) kernels.foldElements(values, variables, point);
+}
+
 /** Folds a random position into the last one, of which each verifier knows a share. */
-async function foldMask(session: Session, prover: Prover, x: Shares, y: Shares): Promise<void> {
+async function foldMask(session: Session, prover: Prover, x: Factors, y: Factors): Promise<void> {
   const { kernels, proof } = session;
   const [own, next] = [proof.own.fill(2 * ELEMENT_BYTES), proof.next.fill(2 * ELEMENT_BYTES)];
   for (const [n, value] of [x, y].entries()) {
     copy(session, own, n, value.a, 1);
     copy(session, next, n, value.b, 1);
+    const second = ELEMENT_BYTES;
+    kernels.xorBytes(value.a + second, value.b + second, value.own + second, ELEMENT_BYTES);
   }
-  const sums = elementSums(session, x, y, MASK_VARIABLES);
+  const sums = elementSums(session, x.own, y.own, MASK_VARIABLES);
   const point = await prover.step(sums, MASK_VARIABLES, [0], (values, by) => {
     copy(session, prover.claims[by], 0, values, 0);
   });
-  for (const { a, b } of [x, y]) {
-    kernels.foldElements(a, MASK_VARIABLES, point);
-    kernels.foldElements(b, MASK_VARIABLES, point);
-  }
+  foldElements(session, x, MASK_VARIABLES, point);
+  foldElements(session, y, MASK_VARIABLES, point);
 }
 
 /** Of the next party's proof, this party gets the other share from the party after that, its previous one. */
 async function openProof(
   session: Session,
-  x: Shares,
-  y: Shares,
+  x: Factors,
+  y: Factors,
   claims: Claims,
   start: number,
 ): Promise<void> {
