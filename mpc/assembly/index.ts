@@ -12,6 +12,7 @@ export {
   foldSlices,
   foldBlocks,
   foldScratch,
+  scaleBlock,
   blockSum,
   blockSumScratch,
   elements,

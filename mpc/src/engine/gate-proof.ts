@@ -36,6 +36,9 @@ const ELEMENT_BYTES = 8;
 /** 128 elements in bit planes. */
 const BLOCK_BYTES = 1024;
 const VECTOR_BYTES = 16;
+/** Blocks, and words, of a cache line of each slice: until the last step blocks have one weight for a cycle. */
+const CYCLE_BLOCKS = 4;
+const CYCLE_WORDS = 8;
 /** Rows of bits of a product with one element. */
 const ROWS_BYTES = 512;
 
@@ -49,7 +52,7 @@ const MANY_BLOCKS = 256;
 const FEW_BLOCKS = 16;
 /** What a kernel does before the event loop gets its turn: some milliseconds. */
 const SUM_BYTES = 8192;
-const FOLD_BLOCKS = 2048;
+const FOLD_CYCLES = 512;
 
 /** Share of x, of y and of the claim, of the position that is left. */
 const OPENING_BYTES = 3 * ELEMENT_BYTES;
@@ -60,18 +63,28 @@ const points = (variables: number): number => 3 ** variables;
 const binaryPoints = (variables: number): number[] =>
   Array.from({ length: 2 ** variables }, (_, n) => Number.parseInt(n.toString(2), 3));
 
-/** Variables of the next step that folds `blocks` blocks. */
-function blockVariables(blocks: number): number {
-  if (blocks > MANY_BLOCKS) return 2;
-  if (blocks > FEW_BLOCKS) return 3;
-  return Math.ceil(Math.log2(blocks));
+/** Folds 2^variables parts of `blocks` blocks each. */
+interface BlockStep {
+  variables: number;
+  /** A multiple of CYCLE_BLOCKS. */
+  blocks: number;
 }
+
+/** The step that folds many blocks. */
+function nextStep(blocks: number): BlockStep {
+  const variables = blocks > MANY_BLOCKS ? 2 : 3;
+  const cycles = Math.ceil(blocks / CYCLE_BLOCKS / 2 ** variables);
+  return { variables, blocks: cycles * CYCLE_BLOCKS };
+}
+
+/** Variables of the step that folds few blocks into one. */
+const lastVariables = (blocks: number): number => Math.ceil(Math.log2(blocks));
 
 /** Variables of each step in which `blocks` blocks become one. */
 function blockSteps(blocks: number): number[] {
-  const variables = blockVariables(blocks);
-  if (variables === 0) return [];
-  return [variables, ...blockSteps(Math.ceil(blocks / 2 ** variables))];
+  if (blocks <= FEW_BLOCKS) return [lastVariables(blocks)];
+  const step = nextStep(blocks);
+  return [step.variables, ...blockSteps(step.blocks)];
 }
 
 /** Of {@link proveGates} and {@link GateProof.open}, of logs of so many bytes. */
@@ -135,18 +148,28 @@ export async function proveGates(
   let x = await foldLogs(session, logs, 'x', point, base);
   let y = await foldLogs(session, logs, 'y', point, base);
 
-  for (const variables of blockSteps(blocks)) {
-    const parts = 2 ** variables;
-    blocks = Math.ceil(blocks / parts);
+  while (blocks > FEW_BLOCKS) {
+    const step = nextStep(blocks);
     kernels.loadFactor(base);
-    const sums = blockSums(session, x, y, blocks, variables);
-    const point = await prover.step(sums, variables, [0], prover.sumRule(variables));
-    x = foldBlocks(session, x, blocks, variables, point);
-    y = foldBlocks(session, y, blocks, variables, point);
+    const sums = blockSums(session, x, y, step);
+    const point = await prover.step(sums, step.variables, [0], prover.sumRule(step.variables));
+    x = foldBlocks(session, x, step, point);
+    y = foldBlocks(session, y, step, point);
+    blocks = step.blocks;
   }
+  const few = { x: lastBlocks(session, x, blocks, base), y: lastBlocks(session, y, blocks) };
+  const variables = lastVariables(blocks);
+  kernels.loadFactor(base);
+  const sumsOfFew = memory.allocate(points(variables) * ELEMENT_BYTES);
+  pointSums(session, few.x.own, few.y.own, { variables, blocks: 1 }, 1, sumsOfFew);
+  const pointOfFew = await prover.step(sumsOfFew, variables, [0], prover.sumRule(variables));
+  const block = {
+    x: foldLast(session, few.x, variables, pointOfFew),
+    y: foldLast(session, few.y, variables, pointOfFew),
+  };
 
   kernels.loadFactor(base);
-  const lanes = { x: elements(session, x, true), y: elements(session, y, false) };
+  const lanes = { x: elements(session, block.x, true), y: elements(session, block.y, false) };
   const sumsOfLanes = elementSums(session, lanes.x.own, lanes.y.own, LANE_VARIABLES);
   const point7 = await prover.step(
     sumsOfLanes,
@@ -300,22 +323,23 @@ async function foldLogs(
   const initial = memory.allocate(SLICES * ELEMENT_BYTES);
   const weights = memory.allocate(SLICES * ELEMENT_BYTES);
   const scratch = memory.allocate(kernels.foldScratch());
-  // A block has two words: its weight is a power of the square.
-  const squared = memory.allocate(ELEMENT_BYTES);
-  kernels.multiplyElements(base, base, squared);
-  kernels.loadFactor(squared);
+  const power = memory.allocate(ELEMENT_BYTES);
+  copy(session, base, 0, power, 0);
+  for (let n = 1; n < CYCLE_WORDS; n *= 2) kernels.multiplyElements(power, power, power);
+  kernels.loadFactor(power);
   kernels.weightsAt(point, SLICE_VARIABLES, initial);
 
-  // The last block weighs least. Blocks of the same products have the same weights.
+  // The last cycle weighs least. Blocks of the same products have the same weights.
   let end = total;
   for (const { [factor]: streams, sliceBytes } of logs.toReversed()) {
     const blocks = sliceBytes / VECTOR_BYTES;
+    const cycles = blocks / CYCLE_BLOCKS;
     end -= blocks;
     const fold = async (one: number, other: number, outOne: number, outOther: number) => {
       copyBytes(session, initial, weights, SLICES * ELEMENT_BYTES);
-      for (let to = blocks; to > 0; to -= FOLD_BLOCKS) {
-        if (to < blocks) await nextTurn();
-        const from = Math.max(0, to - FOLD_BLOCKS);
+      for (let to = cycles; to > 0; to -= FOLD_CYCLES) {
+        if (to < cycles) await nextTurn();
+        const from = Math.max(0, to - FOLD_CYCLES);
         kernels.foldSlices(
           ...([one, other, sliceBytes, from, to, weights, factor === 'x'] as const),
           ...([scratch, outOne, outOther] as const),
@@ -326,7 +350,7 @@ async function foldLogs(
     await fold(streams.a, streams.b, a, b);
     if (streams.own !== 0) {
       const rest = folded.rest + (end - first) * BLOCK_BYTES;
-      await fold(streams.own, streams.own, rest, rest);
+      await fold(streams.own, 0, rest, 0);
       kernels.xorBytes(rest, a, rest, blocks * BLOCK_BYTES);
       kernels.xorBytes(rest, b, rest, blocks * BLOCK_BYTES);
     }
@@ -338,11 +362,11 @@ async function foldLogs(
 
 /** Room for blocks first <= n < last, and for blocks of zeros that make them as many as the next step folds. */
 function allocateBlocks({ memory }: Session, first: number, last: number): number {
-  const parts = 2 ** blockVariables(last);
-  const room = Math.ceil(last / parts) * parts;
-  const blocks = memory.allocate((room - first) * BLOCK_BYTES);
-  memory.bytes(blocks + (last - first) * BLOCK_BYTES, (room - last) * BLOCK_BYTES).fill(0);
-  return blocks;
+  const { variables, blocks } = nextStep(last);
+  const room = 2 ** variables * blocks;
+  const pointer = memory.allocate((room - first) * BLOCK_BYTES);
+  memory.bytes(pointer + (last - first) * BLOCK_BYTES, (room - last) * BLOCK_BYTES).fill(0);
+  return pointer;
 }
 
 /** This party's own positions, of `blocks` blocks. */
@@ -354,33 +378,42 @@ function ownBlocks({ memory, kernels }: Session, { a, b, rest, first }: Position
   return own;
 }
 
-/** The sum of all products at each point, of 2^variables parts of `blocks` blocks. */
-function blockSums(
-  session: Session,
-  x: Positions,
-  y: Positions,
-  blocks: number,
-  variables: number,
-): number {
-  const { memory, kernels } = session;
-  const sums = memory.allocate(points(variables) * ELEMENT_BYTES);
+/** The sum of all products at each point. */
+function blockSums(session: Session, x: Positions, y: Positions, step: BlockStep): number {
+  const { memory } = session;
+  const sums = memory.allocate(points(step.variables) * ELEMENT_BYTES);
   const mark = memory.mark();
-  const [xs, ys] = [x, y].map((factor) => ownBlocks(session, factor, 2 ** variables * blocks));
+  const [xs, ys] = [x, y].map((from) =>
+    ownBlocks(session, from, 2 ** step.variables * step.blocks),
+  );
+  pointSums(session, xs, ys, step, CYCLE_BLOCKS, sums);
+  memory.release(mark);
+  return sums;
+}
+
+/** The sum of the products of this party's own blocks at each point, into `sums`. */
+function pointSums(
+  { memory, kernels }: Session,
+  x: number,
+  y: number,
+  { variables, blocks }: BlockStep,
+  cycle: number,
+  sums: number,
+): void {
+  const mark = memory.mark();
   const scratch = memory.allocate(kernels.blockSumScratch());
   for (let point = 0; point < points(variables); point++) {
     const out = sums + point * ELEMENT_BYTES;
-    kernels.blockSum(xs, ys, blocks, variables, point, scratch, out);
+    kernels.blockSum(x, y, blocks, cycle, variables, point, scratch, out);
   }
   memory.release(mark);
-  return sums;
 }
 
 /** 2^variables parts of `blocks` blocks as one, at the point. */
 function foldBlocks(
   session: Session,
   from: Positions,
-  blocks: number,
-  variables: number,
+  { variables, blocks }: BlockStep,
   point: number,
 ): Positions {
   const { memory, kernels } = session;
@@ -403,12 +436,11 @@ function foldBlocks(
     ...([rows, scratch, folded.a, folded.b] as const),
   );
   const foldRest = (rest: number, count: number, terms: number, weights: number): void => {
-    // Two arrays at a time: the first half and the last one, which meet or overlap by a block.
-    const half = Math.ceil(count / 2);
-    const last = (count - half) * BLOCK_BYTES;
+    // Two arrays side by side: the first half and the second one.
+    const half = (count / 2) * BLOCK_BYTES;
     kernels.foldBlocks(
-      ...([rest, rest + last, blocks, half, terms, weights] as const),
-      ...([rows, scratch, folded.rest, folded.rest + last] as const),
+      ...([rest, rest + half, blocks, count / 2, terms, weights] as const),
+      ...([rows, scratch, folded.rest, folded.rest + half] as const),
     );
   };
   if (from.first >= lastPart) {
@@ -423,11 +455,65 @@ function foldBlocks(
   return folded;
 }
 
-/** A block's elements. */
-function elements(session: Session, block: Positions, isWeighted: boolean): Factors {
+/**
+ * The few blocks of the last step, as many as it folds. Those of x get the weights that they did not have so far,
+ * each by its place in a cycle.
+ *
+ * @param base given for x
+ */
+function lastBlocks(session: Session, from: Positions, count: number, base?: number): Factors {
   const { memory, kernels } = session;
-  const blocks = [block.a, block.b, ownBlocks(session, block, 1)];
-  const [a, b, own] = blocks.map((from) => {
+  const length = count * BLOCK_BYTES;
+  const [a, b, own] = [from.a, from.b, ownBlocks(session, from, count)].map((source) => {
+    const blocks = memory.allocateZeros(2 ** lastVariables(count) * BLOCK_BYTES);
+    copyBytes(session, source, blocks, length);
+    return blocks;
+  });
+  if (base === undefined) return { a, b, own };
+  const mark = memory.mark();
+  const squared = memory.allocate(ELEMENT_BYTES);
+  const weight = memory.allocate(ELEMENT_BYTES);
+  const scratch = memory.allocate(kernels.foldScratch());
+  kernels.multiplyElements(base, base, squared);
+  // A block is two words; the last one of a cycle has its weight.
+  for (let place = CYCLE_BLOCKS - 2; place >= 0; place--) {
+    if (place === CYCLE_BLOCKS - 2) copy(session, squared, 0, weight, 0);
+    else kernels.multiplyElements(weight, squared, weight);
+    for (let n = place; n < count; n += CYCLE_BLOCKS) {
+      for (const blocks of [a, b, own]) {
+        const block = blocks + n * BLOCK_BYTES;
+        kernels.scaleBlock(block, weight, scratch, block);
+      }
+    }
+  }
+  memory.release(mark);
+  return { a, b, own };
+}
+
+/** 2^variables blocks as one, at the point. */
+function foldLast(session: Session, from: Factors, variables: number, point: number): Factors {
+  const { memory, kernels } = session;
+  const [a, b, own] = [from.a, from.b, from.own].map((blocks) => {
+    const sum = memory.allocateZeros(BLOCK_BYTES);
+    const mark = memory.mark();
+    const weights = memory.allocate(2 ** variables * ELEMENT_BYTES);
+    const product = memory.allocate(BLOCK_BYTES);
+    const scratch = memory.allocate(kernels.foldScratch());
+    kernels.weightsAt(point, variables, weights);
+    for (let n = 0; n < 2 ** variables; n++) {
+      const block = blocks + n * BLOCK_BYTES;
+      kernels.scaleBlock(block, weights + n * ELEMENT_BYTES, scratch, product);
+      kernels.xorBytes(sum, product, sum, BLOCK_BYTES);
+    }
+    memory.release(mark);
+    return sum;
+  });
+  return { a, b, own };
+}
+
+/** A block's elements. */
+function elements({ memory, kernels }: Session, block: Factors, isWeighted: boolean): Factors {
+  const [a, b, own] = [block.a, block.b, block.own].map((from) => {
     const out = memory.allocate(BLOCK_BYTES);
     kernels.elements(from, isWeighted, out);
     return out;

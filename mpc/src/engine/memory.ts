@@ -59,10 +59,12 @@ export interface Kernels {
     outB: number,
   ): void;
   foldScratch(): number;
+  scaleBlock(block: number, element: number, scratch: number, out: number): void;
   blockSum(
     x: number,
     y: number,
     count: number,
+    cycle: number,
     variables: number,
     point: number,
     scratch: number,
