@@ -5,7 +5,13 @@
  * The carries of x + y, of which row 0 is there, into `carries`; they are added to x and y, whose AND is then
  * what each carry and the next one add up to. `length` is that of all rows of x.
  */
-export function sumCarries(x: usize, y: usize, carries: usize, rowBytes: usize, length: usize): void {
+export function sumCarries(
+  x: usize,
+  y: usize,
+  carries: usize,
+  rowBytes: usize,
+  length: usize,
+): void {
   for (let at: usize = 0; at < length; at += 4) {
     const carry = load<u32>(carries + at);
     const xc = load<u32>(x + at) ^ carry;

@@ -97,6 +97,7 @@ export interface Kernels {
     zeroB: number,
     out: number,
   ): void;
+  asconPublic(s: number, known: number, lanes: number, mask: number, out: number): void;
   asconEnd(
     a: number,
     b: number,
