@@ -328,15 +328,25 @@ async function permute(
   const own = memory.allocate(length);
   const received = memory.allocate(length);
   let known = publicWord;
-  for (const constant of ROUND_CONSTANTS.slice(-rounds)) {
-    const takeMark = memory.mark();
-    const zeroA = zero.own.take(length);
-    const zeroB = zero.next.take(length);
+  const zeros = { a: zero.own.fill(length), b: zero.next.fill(length) };
+  const constants = ROUND_CONSTANTS.slice(-rounds);
+  for (const [round, constant] of constants.entries()) {
     const first = known === undefined ? 0 : PUBLIC_ROWS;
     const sent = (ROWS - first) * row8;
-    kernels.asconBegin(state.a, state.b, lanes, constant, maskA, maskB, zeroA, zeroB, own);
-    if (log) recordGates(log, state, { a: zeroA, b: zeroB }, lanes, first);
-    await session.exchange('previous', own + first * row8, sent, received + first * row8);
+    kernels.asconBegin(state.a, state.b, lanes, constant, maskA, maskB, zeros.a, zeros.b, own);
+    const exchanged = session.exchange(
+      'previous',
+      own + first * row8,
+      sent,
+      received + first * row8,
+    );
+    // While the message is on its way.
+    if (log) recordGates(log, state, zeros, lanes, first);
+    if (round < constants.length - 1) {
+      zero.own.write(zeros.a, length);
+      zero.next.write(zeros.b, length);
+    }
+    await exchanged;
     log?.received(received + first * row8, sent);
     if (known !== undefined) {
       kernels.asconPublic(state.a, known, lanes, maskA, own);
@@ -344,7 +354,6 @@ async function permute(
       known = undefined;
     }
     kernels.asconEnd(state.a, state.b, lanes, maskA, maskB, own, received);
-    memory.release(takeMark);
   }
   memory.release(mark);
 }

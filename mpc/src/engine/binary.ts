@@ -54,11 +54,14 @@ export async function and(session: Session, gates: AndGate[], length: number): P
   const zeroB = zero.next.take(total);
   gates.forEach(({ x, y }, i) => {
     const at = i * length;
-    const zeros = { a: zeroA + at, b: zeroB + at };
-    kernels.andBytes(x.a, x.b, y.a, y.b, zeros.a, zeros.b, send + at, length);
-    log?.record(x, y, zeros, length);
+    kernels.andBytes(x.a, x.b, y.a, y.b, zeroA + at, zeroB + at, send + at, length);
   });
-  await session.exchange('previous', send, total, receive);
+  const exchanged = session.exchange('previous', send, total, receive);
+  // While the message is on its way.
+  gates.forEach(({ x, y }, i) => {
+    log?.record(x, y, { a: zeroA + i * length, b: zeroB + i * length }, length);
+  });
+  await exchanged;
   log?.received(receive, total);
   gates.forEach(({ out }, i) => {
     memory.bytes(out.a, length).set(memory.bytes(send + i * length, length));
