@@ -135,15 +135,18 @@ export async function proveGates(
     next: memory.allocateZeros(SLICES * ELEMENT_BYTES),
     previous: memory.allocateZeros(SLICES * ELEMENT_BYTES),
   };
-  for (const log of logs) {
-    await addGateSums(session, log, sums);
-    kernels.sliceSums(log.claims.next, log.sliceBytes, slices.next);
-    kernels.sliceSums(log.claims.previous, log.sliceBytes, slices.previous);
-  }
+  for (const log of logs) await addGateSums(session, log, sums);
   const known = binaryPoints(SLICE_VARIABLES);
-  const point = await prover.step(sums, SLICE_VARIABLES, known, (values, by) => {
-    known.forEach((at, s) => copy(session, slices[by], s, values, at));
-  });
+  const point = await prover.step(
+    ...([sums, SLICE_VARIABLES, known] as const),
+    (values, by) => known.forEach((at, s) => copy(session, slices[by], s, values, at)),
+    () => {
+      for (const { claims, sliceBytes } of logs) {
+        kernels.sliceSums(claims.next, sliceBytes, slices.next);
+        kernels.sliceSums(claims.previous, sliceBytes, slices.previous);
+      }
+    },
+  );
   let blocks = blockCount(logs);
   let x = await foldLogs(session, logs, 'x', point, base);
   let y = await foldLogs(session, logs, 'y', point, base);
@@ -210,6 +213,7 @@ class Prover {
    * @param values this party's own polynomial
    * @param known which values are not sent, as the verifiers know them
    * @param complete puts these in their places among the values that a verifier holds
+   * @param meanwhile what can be done while a message is on its way
    * @returns the point
    */
   async step(
@@ -217,6 +221,7 @@ class Prover {
     variables: number,
     known: number[],
     complete: (values: number, by: keyof Claims) => void,
+    meanwhile: () => void = () => undefined,
   ): Promise<number> {
     const session = this.#session;
     const { memory, kernels, proof } = session;
@@ -234,7 +239,9 @@ class Prover {
     });
     kernels.xorBytes(message, proof.next.fill(length), message, length);
     const shares = { next: memory.allocate(length), previous: proof.own.fill(length) };
-    await session.exchange('previous', message, length, shares.next);
+    const exchanged = session.exchange('previous', message, length, shares.next);
+    meanwhile();
+    await exchanged;
 
     const point = await lateCoin(session, this.#opened, variables * ELEMENT_BYTES);
     for (const by of ['next', 'previous'] as const) {
