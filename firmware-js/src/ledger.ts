@@ -19,6 +19,9 @@
  *
  * Before the first number is given out both slots are written, slot 0 first. So, when no slot is
  * valid, a slot 1 that was never written proves that none has been given out.
+ *
+ * Storage that was erased proves that too, wrongly. Boards therefore make their ledger once for each key, by
+ * {@link provisionLedger}, and then refuse to run without it.
  */
 import { ascii, getU32, putU32 } from './bytes.ts';
 import { crc32 } from './crc32.ts';
@@ -52,6 +55,10 @@ function limitOf(record: Uint8Array | undefined): number {
   return getU32(record, 8) === crc32(record, 8) ? getU32(record, 4) : -1;
 }
 
+/** Whether a number may have been given out from here. */
+const isBlank = (storage: LedgerStorage): boolean =>
+  limitOf(storage.read(0)) < 0 && storage.read(1) === undefined;
+
 export class NonceLedger {
   private readonly storage: LedgerStorage;
   private readonly block: number;
@@ -65,10 +72,11 @@ export class NonceLedger {
    * Reads the storage; formats it when it is blank.
    *
    * @param block numbers reserved per write, {@link LEDGER_BLOCK} when left out.
+   * @param isProvisioned refuses blank storage.
    * @throws Error when the storage has been in use and no record in it is whole: the device must not
    * run, since any number might be a repetition. It then needs a new master key.
    */
-  constructor(storage: LedgerStorage, block?: number) {
+  constructor(storage: LedgerStorage, block?: number, isProvisioned?: boolean) {
     this.storage = storage;
     this.block = block ?? LEDGER_BLOCK;
     if (!(this.block >= 1 && this.block <= 65536 && this.block === Math.floor(this.block))) {
@@ -80,7 +88,10 @@ export class NonceLedger {
     this.limit = Math.max(limit0, limit1);
     this.spare = limit0 < limit1 ? 0 : 1;
     if (this.limit < 0) {
-      if (storage.read(1) !== undefined) {
+      if (isProvisioned === true && isBlank(storage)) {
+        throw new Error('nonce ledger: there is none for this master key');
+      }
+      if (!isBlank(storage)) {
         throw new Error('nonce ledger: no record is whole; this master key must not be used again');
       }
       this.limit = 0;
@@ -114,4 +125,18 @@ export class NonceLedger {
     this.spare = 1 - this.spare;
     this.limit = limit;
   }
+}
+
+/**
+ * Makes the ledger of a new key, without which a board refuses to run. Once for each key: a key whose
+ * ledger was lost must be replaced, not provisioned again.
+ *
+ * @param storage of this key alone.
+ * @throws Error when it is in use.
+ */
+export function provisionLedger(storage: LedgerStorage): NonceLedger {
+  if (!isBlank(storage)) {
+    throw new Error('nonce ledger: this master key has been provisioned before');
+  }
+  return new NonceLedger(storage);
 }

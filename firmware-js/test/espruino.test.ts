@@ -11,10 +11,11 @@ import {
 import type { EspruinoModule } from '../src/bundle/espruino.ts';
 import { bundleViolations } from '../src/bundle/gate.ts';
 import { readMessage } from '../src/bundle/shrink.ts';
-import { BITMAP_BLOCK, BitmapLedger } from '../src/espruino/bitmap-ledger.ts';
+import { LEDGER_BLOCK } from '../src/espruino/flash-ledger.ts';
 import { fragmentCount, FRAME_SAMPLE, LAST } from '../src/fragment.ts';
 import { deviceId, epochKey } from '../src/keys.ts';
-import { FakeBoard, FakeStorage, PowerCut } from './fake-board.ts';
+import { FakeBoard } from './fake-board.ts';
+import type { FakeBoardOptions } from './fake-board.ts';
 import { FakeFlash } from './fake-flash.ts';
 
 const names = Object.keys(ESPRUINO_MODULES) as EspruinoModule[];
@@ -26,11 +27,18 @@ const MASTER = Uint8Array.from({ length: 16 }, (_, i) => i + 1);
 const USER = new Uint8Array(32).fill(3);
 const BEAT = Uint8Array.from({ length: 187 }, (_, i) => i);
 
-/** A board that has just been switched on, with all modules in its Storage. */
-function board(options = {}, previous?: FakeBoard): FakeBoard {
-  const fresh = new FakeBoard(options);
+interface Mozaik {
+  connect: (options: object) => Connected;
+  provision: (masterKey: Uint8Array, address?: number) => void;
+}
+const mozaikOn = (on: FakeBoard) => on.modules.get('mozaik') as Mozaik;
+
+/** A board that has just been switched on, with all modules in its Storage; provisioned when it is new. */
+function board(options: FakeBoardOptions = {}, previous?: FakeBoard): FakeBoard {
+  const fresh = new FakeBoard({ ...options, flash: previous?.flash ?? options.flash });
   previous?.storage.files.forEach((bytes, name) => fresh.storage.files.set(name, bytes));
   for (const [name, { code }] of built) fresh.load(name, code);
+  if (!previous) mozaikOn(fresh).provision(MASTER);
   return fresh;
 }
 
@@ -42,8 +50,7 @@ interface Connected {
 }
 
 function connect(on: FakeBoard, options: object): Connected {
-  const module = on.modules.get('mozaik') as { connect: (options: object) => Connected };
-  return module.connect({ masterKey: MASTER, userId: USER, epochBeats: 100, ...options });
+  return mozaikOn(on).connect({ masterKey: MASTER, userId: USER, epochBeats: 100, ...options });
 }
 
 function opens(envelope: Uint8Array): Uint8Array | undefined {
@@ -78,6 +85,54 @@ describe('the Espruino modules', () => {
     }
     expect(found).toMatch(/^#\d+$/);
     expect(readMessage(found, messages)).toBe('Ascon: key and nonce have 16 bytes each');
+  });
+});
+
+describe('the nonce ledger on a board', () => {
+  const problem = (act: () => void): string => {
+    try {
+      act();
+    } catch (error) {
+      return readMessage((error as Error).message, built.get('mozaik')!.messages);
+    }
+    return 'none';
+  };
+
+  test('is made once, by `provision`, in the last two pages that are free', () => {
+    const on = new FakeBoard({ flash: new FakeFlash(6) });
+    for (const [name, { code }] of built) on.load(name, code);
+    const { provision } = mozaikOn(on);
+    expect(problem(() => connect(on, {}))).toContain('has none for this master key');
+    provision(MASTER);
+    expect(on.flash.erasures).toEqual([0, 0, 0, 0, 1, 0]);
+    expect(problem(() => provision(MASTER))).toContain('has been provisioned before');
+    expect(connect(on, {}).sealer.beat(BEAT, 1)).toBe(0);
+    expect(problem(() => connect(on, { masterKey: USER.subarray(0, 16) }))).toContain('has none');
+    expect(problem(() => connect(on, { keep: { addr: 0, length: 5 * 4096 } }))).toContain(
+      'that of the nonce ledger',
+    );
+  });
+
+  test('is where it is told to be', () => {
+    const on = new FakeBoard({ flash: new FakeFlash(6) });
+    for (const [name, { code }] of built) on.load(name, code);
+    mozaikOn(on).provision(MASTER, 4096);
+    expect(on.flash.erasures).toEqual([0, 1, 0, 0, 0, 0]);
+    expect(problem(() => connect(on, {}))).toContain('has none');
+    expect(connect(on, { ledger: 4096 }).sealer.beat(BEAT, 1)).toBe(0);
+  });
+
+  test('outlives Storage, and is refused where no flash is free', () => {
+    const on = board();
+    expect(connect(on, {}).sealer.beat(BEAT, 1)).toBe(0);
+    on.storage.files.clear();
+    expect(connect(board({}, on), {}).sealer.beat(BEAT, 1)).toBe(LEDGER_BLOCK);
+    on.flash.getFree = () => undefined;
+    expect(problem(() => connect(on, {}))).toContain('lists no two free pages');
+    on.flash.getFree = () => [];
+    expect(problem(() => connect(on, {}))).toContain('lists no two free pages');
+    on.flash.getFree = () => [{ addr: 4096, length: 4096 }];
+    expect(problem(() => connect(on, {}))).toContain('lists no two free pages');
   });
 });
 
@@ -181,13 +236,13 @@ describe('over Bluetooth', () => {
   });
 
   test('with an outbox, what a power cut finds unanswered is sent again, the same bytes', () => {
-    const flash = new FakeFlash(3);
+    // The ledger is in the last two pages.
+    const flash = new FakeFlash(5);
     const start = (previous?: FakeBoard) => {
-      const on = board({}, previous);
-      on.modules.set('Flash', flash);
+      const on = board({ flash }, previous);
       const stored: number[] = [];
       const device = connect(on, {
-        keep: flash.area,
+        keep: { addr: 0, length: 3 * 4096 },
         onAcknowledged: (sequence: number) => stored.push(sequence),
       });
       on.bluetooth('connect');
@@ -203,7 +258,7 @@ describe('over Bluetooth', () => {
 
     const after = start(on);
     expect(after.device.transport.pending()).toBe(38);
-    expect(after.device.sealer.beat(BEAT, 2000)).toBe(BITMAP_BLOCK);
+    expect(after.device.sealer.beat(BEAT, 2000)).toBe(LEDGER_BLOCK);
     let sent = 0;
     while (after.device.transport.pending() > 0) {
       after.on.pass(FRAME_MS);
@@ -214,7 +269,7 @@ describe('over Bluetooth', () => {
       }
     }
     expect(stored).toEqual([0]);
-    expect(after.stored).toEqual([...Array.from({ length: 38 }, (_, n) => n + 2), BITMAP_BLOCK]);
+    expect(after.stored).toEqual([...Array.from({ length: 38 }, (_, n) => n + 2), LEDGER_BLOCK]);
   });
 
   test('refuses a beat when its queue is full', () => {
@@ -239,7 +294,7 @@ test('over a network it speaks MQTT and numbers go on after a restart', () => {
   device.stop();
   expect(on.intervals.size).toBe(0);
   expect(connect(board({}, on), { host: 'broker', port: 1 }).sealer.beat(BEAT, 1)).toBe(
-    BITMAP_BLOCK,
+    LEDGER_BLOCK,
   );
 });
 
@@ -281,49 +336,4 @@ describe('the electrodes', () => {
       expect(leads).toEqual([false, true]);
     },
   );
-});
-
-describe('the bitmap ledger', () => {
-  test('10,000 power cuts at random instants: no number repeats, and it never refuses to start', () => {
-    let seed = 7;
-    const below = (n: number) => {
-      seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
-      return Math.floor((seed / 2 ** 32) * n);
-    };
-    const storage = new FakeStorage();
-    let last = -1;
-    let cuts = 0;
-    for (let life = 0; cuts < 10_000; life++) {
-      let writes = below(6);
-      storage.cut = (bytes) => (writes-- === 0 ? below(bytes + 1) : undefined);
-      try {
-        const ledger = new BitmapLedger(storage);
-        for (let i = below(5 * BITMAP_BLOCK); i >= 0; i--) {
-          const number = ledger.next();
-          if (number <= last) throw new Error(`${number} after ${last}, in life ${life}`);
-          last = number;
-        }
-      } catch (error) {
-        if (!(error instanceof PowerCut)) throw error;
-        cuts++;
-      }
-    }
-    storage.cut = () => undefined;
-    expect(new BitmapLedger(storage).next()).toBeGreaterThan(last);
-    expect(last).toBeGreaterThan(1984 * BITMAP_BLOCK);
-  });
-
-  test('refuses files that are damaged', () => {
-    const storage = new FakeStorage();
-    new BitmapLedger(storage).next();
-    for (const file of storage.files.values()) file[0] ^= 1;
-    expect(() => new BitmapLedger(storage)).toThrow('must not be used again');
-  });
-
-  test('notices flash that does not keep a bit', () => {
-    const storage = new FakeStorage();
-    const ledger = new BitmapLedger(storage);
-    storage.write = () => true;
-    expect(() => ledger.next()).toThrow('does not keep');
-  });
 });

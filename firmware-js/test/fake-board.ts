@@ -4,17 +4,13 @@ import type { Context } from 'node:vm';
 import { crc32 } from 'node:zlib';
 import { permute } from '../src/ascon.ts';
 import { bareContext } from './bare-context.ts';
+import { FakeFlash } from './fake-flash.ts';
 
 type Listener = (argument?: unknown) => void;
 
-/** What stands in for a power cut in the middle of a write. */
-export class PowerCut extends Error {}
-
-/** Storage on flash that can only clear bits. `spare` counts writes until one is cut short. */
+/** Storage of nothing but memory; `fake-jsf.ts` has what flash makes of it. */
 export class FakeStorage {
   readonly files = new Map<string, Uint8Array>();
-  /** Decides how many of the bytes of this write arrive; undefined for all. */
-  cut: (bytes: number) => number | undefined = () => undefined;
 
   /** What the console's upload does: text, in parts, of which the first names the size. */
   writeText(name: string, text: string, offset = 0, size = text.length): boolean {
@@ -27,25 +23,6 @@ export class FakeStorage {
     const file = this.files.get(name);
     return file && Buffer.from(file).toString('latin1');
   }
-
-  readArrayBuffer(name: string): ArrayBuffer | undefined {
-    return this.files.get(name)?.slice().buffer;
-  }
-
-  write(name: string, bytes: Uint8Array, offset: number, size: number): boolean {
-    const file = this.files.get(name) ?? new Uint8Array(size).fill(0xff);
-    const arrived = this.cut(bytes.length);
-    // Nothing of a file exists before its header is written.
-    if (arrived !== 0 || this.files.has(name)) this.files.set(name, file);
-    for (let i = 0; i < (arrived ?? bytes.length); i++) file[offset + i] &= bytes[i];
-    if (arrived !== undefined) throw new PowerCut();
-    return true;
-  }
-
-  erase(name: string): void {
-    if (this.cut(0) !== undefined) throw new PowerCut();
-    this.files.delete(name);
-  }
 }
 
 export interface FakeBoardOptions {
@@ -53,10 +30,14 @@ export interface FakeBoardOptions {
   thumb?: boolean;
   /** Whether the board has `E.toFlatString`. */
   flat?: boolean;
+  /** Two pages when left out. */
+  flash?: FakeFlash | undefined;
 }
 
 export class FakeBoard {
   readonly storage = new FakeStorage();
+  /** What the board lists as free. */
+  readonly flash: FakeFlash;
   readonly intervals = new Map<number, { callback: () => void; ms: number }>();
   readonly pins = new Map<string, number>();
   /** What was sent over Bluetooth. */
@@ -75,6 +56,7 @@ export class FakeBoard {
   private nextTimer = 1;
 
   constructor(options: FakeBoardOptions = {}) {
+    this.flash = options.flash ?? new FakeFlash(2);
     const memory: ArrayBuffer[] = [];
     const E: Record<string, unknown> = {
       hwRand: () => 0x1a5,
@@ -96,6 +78,7 @@ export class FakeBoard {
       };
     }
     this.modules.set('Storage', this.storage);
+    this.modules.set('Flash', this.flash);
     this.modules.set('net', { connect: this.connect.bind(this) });
     this.modules.set('tls', { connect: this.connect.bind(this) });
     const { intervals, pins, radio } = this;

@@ -1,7 +1,9 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { BEAT_ENVELOPE_BYTES } from '@mozaik/protocol/envelope';
 import { ascon } from '../src/ascon.ts';
-import { NonceLedger, LEDGER_BLOCK } from '../src/ledger.ts';
+import { LEDGER_BLOCK, NonceLedger, provisionLedger } from '../src/ledger.ts';
 import { EcgSensor } from '../src/moddable/ecg.ts';
 import { keyValueLedger } from '../src/moddable/ledger.ts';
 import { ModdableMqtt } from '../src/moddable/mqtt.ts';
@@ -217,10 +219,94 @@ test('the outbox refuses what a full partition does not take', () => {
   expect(outbox.offer(envelope(5))).toBe(true);
 });
 
-test('the ledger goes on in key-value storage', () => {
-  const { storage } = keyValueStorage();
-  expect(new NonceLedger(keyValueLedger(storage)).next()).toBe(0);
-  expect(new NonceLedger(keyValueLedger(storage)).next()).toBe(LEDGER_BLOCK);
+test('the ledger goes on in key-value storage, and is not begun again when it is lost', () => {
+  const { domain, storage } = keyValueStorage();
+  const device = new Uint8Array(16).fill(0xab);
+  const slots = keyValueLedger(storage, device);
+  const open = () => new NonceLedger(keyValueLedger(storage, device), undefined, true);
+  expect(open).toThrow('none for this master key');
+  provisionLedger(slots);
+  expect(open().next()).toBe(0);
+  expect(open().next()).toBe(LEDGER_BLOCK);
+  expect([...domain.keys()]).toEqual(['ababababababa0', 'ababababababa1']);
+  expect(() => {
+    provisionLedger(slots);
+  }).toThrow('provisioned before');
+  // Another key has another ledger.
+  provisionLedger(keyValueLedger(storage, new Uint8Array(16)));
+  expect(open().next()).toBe(2 * LEDGER_BLOCK);
+  domain.delete('ababababababa0');
+  domain.delete('ababababababa1');
+  expect(open).toThrow('none for this master key');
+});
+
+/** The app that `mozaik flash` builds, started with what it imports and what its platform has. */
+function startApp(isProvisioned: boolean) {
+  const file = path.resolve(import.meta.dirname, '../moddable/flash/main.js');
+  const body = readFileSync(file, 'utf8').replace(/^import .*;$/gm, '');
+  const app = { hasLedger: isProvisioned, starts: 0, said: [] as string[], traced: [] as string[] };
+  let options: { onReadable: () => void; read?: () => string } | undefined;
+  let speak = () => {};
+  const given: Record<string, unknown> = {
+    timer: {
+      repeat: (callback: () => void) => (speak = callback),
+      clear: () => {
+        speak = () => {};
+      },
+    },
+    deviceId: (key: Uint8Array) => key,
+    provision: () => (app.hasLedger = true),
+    selfTest: () => {},
+    start: () => {
+      if (!app.hasLedger) throw new Error('no ledger');
+      app.starts++;
+    },
+    settings: { masterKey: [1, 2, 3], userId: [] },
+    trace: (text: string) => app.traced.push(text),
+    ArrayBuffer: { fromString: (text: string) => text },
+    String: { fromArrayBuffer: (text: string) => text },
+    device: {
+      Serial: { default: {} },
+      io: {
+        Serial: class {
+          constructor(made: typeof options) {
+            options = made;
+          }
+          write(text: string) {
+            app.said.push(text);
+          }
+        },
+      },
+    },
+  };
+  // eslint-disable-next-line @typescript-eslint/no-implied-eval
+  const main = new Function(...Object.keys(given), body) as (...values: unknown[]) => void;
+  main(...Object.values(given));
+  const hear = (text: string) => {
+    options!.onReadable.call({ ...options!, read: () => text });
+  };
+  return Object.assign(app, { hear, speak: () => speak() });
+}
+
+describe('the app of `mozaik flash`', () => {
+  test('runs with its ledger, and says so for a minute', () => {
+    const app = startApp(true);
+    for (let n = 0; n < 40; n++) app.speak();
+    expect(app.said).toEqual(Array(30).fill('mozaik plain 1,2,3\r\n'));
+    app.hear('provision 1,2,3\r');
+    expect(app.starts).toBe(1);
+  });
+
+  test('makes its ledger only when it is told to', () => {
+    const app = startApp(false);
+    app.speak();
+    app.hear('provision 1,2\rprov');
+    expect([app.starts, app.hasLedger, app.traced]).toEqual([0, false, ['no ledger\n']]);
+    app.hear('ision 1,2,3\r');
+    app.speak();
+    expect([app.starts, app.hasLedger]).toEqual([1, true]);
+    expect(app.said).toEqual(['mozaik new 1,2,3\r\n', 'mozaik plain 1,2,3\r\n']);
+  });
 });
 
 test('the self-test stops a board that computes wrongly', () => {

@@ -85,6 +85,20 @@ export function asconBegin(
   }
 }
 
+/**
+ * After `asconBegin`, where all parties know the words of row 1: the two ANDs that they are factors of, on one share
+ * of the state, take rows 0 and 1 of `out`. They need no message.
+ */
+export function asconPublic(s: usize, known: usize, lanes: i32, mask: i32, out: usize): void {
+  const row = (<usize>lanes) << 3;
+  const ones = i64x2.splat(<i64>mask);
+  for (let at: usize = 0; at < row; at += 16) {
+    const x1 = v128.load(known + at);
+    v128.store(out + at, v128.and(v128.xor(load2(s, at), ones), x1));
+    v128.store(out + row + at, v128.andnot(load2(s + 2 * row, at), x1));
+  }
+}
+
 // Second half of the S-box and the diffusion layer on one share; t holds that share of the ANDs.
 function finish(s: usize, t: usize, row: usize, ones: v128): void {
   for (let at: usize = 0; at < row; at += 16) {

@@ -140,15 +140,15 @@ export function recordGates(
 }
 
 /**
- * out[s] = the words of each of 128 slices as coefficients of a polynomial, at the factor. Four at a time, as
- * none waits for another.
+ * sums[s] = the words of each of 128 slices as coefficients of a polynomial, at the factor; what is there goes
+ * before them. Four at a time, as none waits for another.
  */
-export function sliceSums(stream: usize, sliceBytes: usize, out: usize): void {
-  for (let end = out + 8 * SLICES; out < end; out += 32) {
-    let sum0: u64 = 0;
-    let sum1: u64 = 0;
-    let sum2: u64 = 0;
-    let sum3: u64 = 0;
+export function sliceSums(stream: usize, sliceBytes: usize, sums: usize): void {
+  for (let end = sums + 8 * SLICES; sums < end; sums += 32) {
+    let sum0 = load<u64>(sums);
+    let sum1 = load<u64>(sums, 8);
+    let sum2 = load<u64>(sums, 16);
+    let sum3 = load<u64>(sums, 24);
     for (let at: usize = 0; at < sliceBytes; at += 8) {
       let word = stream + at;
       sum0 = timesFactor(sum0) ^ load<u64>(word);
@@ -156,10 +156,10 @@ export function sliceSums(stream: usize, sliceBytes: usize, out: usize): void {
       sum2 = timesFactor(sum2) ^ load<u64>((word += sliceBytes));
       sum3 = timesFactor(sum3) ^ load<u64>(word + sliceBytes);
     }
-    store<u64>(out, sum0);
-    store<u64>(out, sum1, 8);
-    store<u64>(out, sum2, 16);
-    store<u64>(out, sum3, 24);
+    store<u64>(sums, sum0);
+    store<u64>(sums, sum1, 8);
+    store<u64>(sums, sum2, 16);
+    store<u64>(sums, sum3, 24);
     stream += 4 * sliceBytes;
   }
 }
@@ -291,35 +291,49 @@ export function gateSumsScratch(): usize {
   return 4 * SLICES * TILE_BYTES;
 }
 
+// At `tiles`, a tile of each slice: of one stream, or of the sum of two if `other` is not 0.
+function loadTiles(stream: usize, other: usize, sliceBytes: usize, tiles: usize): void {
+  const end = tiles + SLICES * TILE_BYTES;
+  if (other == 0) {
+    for (; tiles < end; tiles += TILE_BYTES) {
+      memory.copy(tiles, stream, TILE_BYTES);
+      stream += sliceBytes;
+    }
+    return;
+  }
+  for (; tiles < end; tiles += TILE_BYTES) {
+    for (let i: usize = 0; i < TILE_BYTES; i += 16) {
+      v128.store(tiles + i, v128.xor(v128.load(stream + i), v128.load(other + i)));
+    }
+    stream += sliceBytes;
+    other += sliceBytes;
+  }
+}
+
 /**
- * Slices of x and y are values at {0, 1}^7 of polynomials that are linear in each of 7 variables. out[p] is
- * the sum of their products' words, weighted as in {@link sliceSums}, at point p of {0, 1, infinity}^7.
- * `from` and `to` are offsets in a slice, multiples of 64 bytes.
+ * Slices of x and y are values at {0, 1}^7 of polynomials that are linear in each of 7 variables. sums[p] is
+ * the sum of their products' words, weighted as in {@link sliceSums}, at point p of {0, 1, infinity}^7; what is
+ * there goes before them. `from` and `to` are offsets in a slice, multiples of 64 bytes. x and y are the sums of
+ * two streams each, or one stream where the other pointer is 0.
  */
 export function gateSums(
-  xOwn: usize,
-  xNext: usize,
-  yOwn: usize,
-  yNext: usize,
+  xStream: usize,
+  xOther: usize,
+  yStream: usize,
+  yOther: usize,
   sliceBytes: usize,
   from: usize,
   to: usize,
   scratch: usize,
-  out: usize,
+  sums: usize,
 ): void {
-  const length = SLICES * TILE_BYTES;
+  const x = scratch;
+  const y = scratch + SLICES * TILE_BYTES;
+  const rest = scratch + 2 * SLICES * TILE_BYTES;
   for (; from < to; from += TILE_BYTES) {
-    let at = from;
-    for (let tile = scratch; tile < scratch + length; tile += TILE_BYTES) {
-      for (let i: usize = 0; i < TILE_BYTES; i += 16) {
-        const x = v128.xor(v128.load(xOwn + at + i), v128.load(xNext + at + i));
-        const y = v128.xor(v128.load(yOwn + at + i), v128.load(yNext + at + i));
-        v128.store(tile + i, x);
-        v128.store(tile + length + i, y);
-      }
-      at += sliceBytes;
-    }
-    tileSums(SLICES, SUMS / 3, scratch, scratch + length, out, scratch + 2 * length);
+    loadTiles(xStream + from, xOther == 0 ? 0 : xOther + from, sliceBytes, x);
+    loadTiles(yStream + from, yOther == 0 ? 0 : yOther + from, sliceBytes, y);
+    tileSums(SLICES, SUMS / 3, x, y, sums, rest);
   }
 }
 
@@ -339,21 +353,29 @@ function transpose(from: usize, stride: usize, to: usize): void {
   }
 }
 
-/** Bytes of the tables of {@link addProduct}. */
-const COMBINATIONS_BYTES: usize = 16 * 16 * 32;
+/** Four vectors side by side: two of one array and two of another. */
+const ENTRY_BYTES: usize = 64;
+/** All sums of 4 rows of vectors. */
+const TABLE_OF_SUMS: usize = 16 * ENTRY_BYTES;
+const SUMS_BYTES: usize = 16 * TABLE_OF_SUMS;
 
-// All sums of 4 vectors of either share, side by side.
-function combinations(a: usize, b: usize, stride: usize, table: usize): void {
+// All sums of 4 rows, `stride` bytes apart, of the vectors at a, a + step, b, and b + step.
+function sumsOfRows(a: usize, b: usize, step: usize, stride: usize, table: usize): void {
   v128.store(table, i64x2.splat(0));
   v128.store(table, i64x2.splat(0), 16);
-  for (let size: usize = 1; size < 16; size <<= 1) {
-    const va = v128.load(a);
-    const vb = v128.load(b);
-    for (let n: usize = 0; n < size; n++) {
-      const entry = table + (n << 5);
-      const sum = entry + (size << 5);
-      v128.store(sum, v128.xor(v128.load(entry), va));
-      v128.store(sum, v128.xor(v128.load(entry, 16), vb), 16);
+  v128.store(table, i64x2.splat(0), 32);
+  v128.store(table, i64x2.splat(0), 48);
+  for (let size = ENTRY_BYTES; size < TABLE_OF_SUMS; size <<= 1) {
+    const a0 = v128.load(a);
+    const a1 = v128.load(a + step);
+    const b0 = v128.load(b);
+    const b1 = v128.load(b + step);
+    for (let entry = table; entry < table + size; entry += ENTRY_BYTES) {
+      const sum = entry + size;
+      v128.store(sum, v128.xor(v128.load(entry), a0));
+      v128.store(sum, v128.xor(v128.load(entry, 16), a1), 16);
+      v128.store(sum, v128.xor(v128.load(entry, 32), b0), 32);
+      v128.store(sum, v128.xor(v128.load(entry, 48), b1), 48);
     }
     a += stride;
     b += stride;
@@ -361,46 +383,66 @@ function combinations(a: usize, b: usize, stride: usize, table: usize): void {
 }
 
 /**
- * Adds to blocks `outA` and `outB` the product of 64 vectors, `stride` bytes apart, and a matrix of bits: bit
- * i of row j says whether vector i goes into plane j. Four rows of vectors are looked up at a time (Arlazarov,
- * Dinic, Kronrod, Faradzev, 1970).
+ * Adds to four blocks the product of a matrix of bits and 64 rows of vectors, `stride` bytes apart: bit i of
+ * matrix row j says whether row i goes into plane j. The rows of the first two blocks begin at `a` and `step`
+ * bytes behind it, and the blocks at `outA` and right behind it; the other two likewise. Four rows are looked up
+ * at a time (Arlazarov, Dinic, Kronrod, Faradzev, 1970).
  */
 function addProduct(
-  rows: usize,
+  matrix: usize,
   a: usize,
   b: usize,
+  step: usize,
   stride: usize,
   tables: usize,
   outA: usize,
   outB: usize,
 ): void {
-  for (let group: usize = 0; group < 16; group++) {
-    combinations(a, b, stride, tables + group * 512);
+  const end = tables + SUMS_BYTES;
+  for (let table = tables; table < end; table += TABLE_OF_SUMS) {
+    sumsOfRows(a, b, step, stride, table);
     a += 4 * stride;
     b += 4 * stride;
   }
-  for (let j: usize = 0; j < PLANES; j++) {
-    const row = load<u64>(rows + (j << 3));
-    let sumA = v128.load(outA + (j << 4));
-    let sumB = v128.load(outB + (j << 4));
-    for (let group: usize = 0; group < 16; group++) {
-      const entry = tables + (group << 9) + ((<usize>(row >> (group << 2)) & 15) << 5);
-      sumA = v128.xor(sumA, v128.load(entry));
-      sumB = v128.xor(sumB, v128.load(entry, 16));
+  for (let j: usize = 0; j < BLOCK_BYTES; j += 16) {
+    let row = load<u64>(matrix + (j >> 1));
+    let a0 = v128.load(outA + j);
+    let a1 = v128.load(outA + j, BLOCK_BYTES);
+    let b0 = v128.load(outB + j);
+    let b1 = v128.load(outB + j, BLOCK_BYTES);
+    for (let table = tables; table < end; table += TABLE_OF_SUMS) {
+      const entry = table + ((<usize>row & 15) << 6);
+      row >>= 4;
+      a0 = v128.xor(a0, v128.load(entry));
+      a1 = v128.xor(a1, v128.load(entry, 16));
+      b0 = v128.xor(b0, v128.load(entry, 32));
+      b1 = v128.xor(b1, v128.load(entry, 48));
     }
-    v128.store(outA + (j << 4), sumA);
-    v128.store(outB + (j << 4), sumB);
+    v128.store(outA + j, a0);
+    v128.store(outA + j, a1, BLOCK_BYTES);
+    v128.store(outB + j, b0);
+    v128.store(outB + j, b1, BLOCK_BYTES);
   }
 }
 
-/** Bytes that {@link foldSlices} and {@link foldBlocks} need. */
+// The matrix of a product with an element: column i is the element times x^i.
+function matrixOf(element: u64, columns: usize, matrix: usize): void {
+  for (let i: usize = 0; i < 64; i++) {
+    store<u64>(columns + (i << 3), element);
+    element = timesX(element);
+  }
+  transpose(columns, 8, matrix);
+}
+
+/** Bytes that {@link foldSlices}, {@link foldBlocks} and {@link scaleBlock} need. */
 export function foldScratch(): usize {
-  return COMBINATIONS_BYTES + 1024;
+  return SUMS_BYTES + 5 * BLOCK_BYTES;
 }
 
 /**
- * Blocks `from` <= n < `to` of both shares of a stream of 128 slices: sum over s of weights[s] times bit s of
- * each position. Goes downwards; if `isWeighted`, multiplies the weights by the factor after each block.
+ * Blocks 4 `from` <= n < 4 `to` of streams of 128 slices: sum over s of weights[s] times bit s of each position.
+ * Of two streams, or of one if `b` is 0. Goes downwards; if `isWeighted`, multiplies the weights by the factor
+ * after each 4 blocks.
  */
 export function foldSlices(
   a: usize,
@@ -414,18 +456,21 @@ export function foldSlices(
   outA: usize,
   outB: usize,
 ): void {
-  const rows = scratch + COMBINATIONS_BYTES;
-  const upper = PLANES * sliceBytes;
+  const rows = scratch + SUMS_BYTES;
   transpose(weights, 8, rows);
   transpose(weights + 512, 8, rows + 512);
   for (let n = to - 1; n >= from; n--) {
-    const at = (<usize>n) << 4;
-    const block = (<usize>n) * BLOCK_BYTES;
-    memory.fill(outA + block, 0, BLOCK_BYTES);
-    memory.fill(outB + block, 0, BLOCK_BYTES);
-    addProduct(rows, a + at, b + at, sliceBytes, scratch, outA + block, outB + block);
-    const next = upper + at;
-    addProduct(rows + 512, a + next, b + next, sliceBytes, scratch, outA + block, outB + block);
+    const at = (<usize>n) << 6;
+    const block: usize = (<usize>n) * (4 * BLOCK_BYTES);
+    memory.fill(outA + block, 0, 4 * BLOCK_BYTES);
+    if (b == 0) {
+      foldColumns(rows, a + at, a + at + 32, sliceBytes, scratch, outA + block, outA + block + 2 * BLOCK_BYTES);
+    } else {
+      memory.fill(outB + block, 0, 4 * BLOCK_BYTES);
+      foldColumns(rows, a + at, b + at, sliceBytes, scratch, outA + block, outB + block);
+      const next: usize = block + 2 * BLOCK_BYTES;
+      foldColumns(rows, a + at + 32, b + at + 32, sliceBytes, scratch, outA + next, outB + next);
+    }
     if (!isWeighted) continue;
     for (let at = weights; at < weights + 8 * SLICES; at += 8) {
       store<u64>(at, timesFactor(load<u64>(at)));
@@ -435,13 +480,29 @@ export function foldSlices(
   }
 }
 
+// Two blocks each from 32 bytes of all slices at `a` and at `b`.
+function foldColumns(
+  rows: usize,
+  a: usize,
+  b: usize,
+  sliceBytes: usize,
+  scratch: usize,
+  outA: usize,
+  outB: usize,
+): void {
+  const upper = PLANES * sliceBytes;
+  addProduct(rows, a, b, 16, sliceBytes, scratch, outA, outB);
+  addProduct(rows + 512, a + upper, b + upper, 16, sliceBytes, scratch, outA, outB);
+}
+
 /**
- * out[n] = sum over c of weights[c] block[c count + n] for `count` sums of `terms` blocks of both shares.
- * `rows` takes 512 bytes for each term.
+ * out[n] = sum over c of weights[c] block[c stride + n] for `count` sums, an even number, of `terms` blocks, of two
+ * arrays side by side. `rows` takes 512 bytes for each term.
  */
 export function foldBlocks(
   a: usize,
   b: usize,
+  stride: i32,
   count: i32,
   terms: i32,
   weights: usize,
@@ -451,25 +512,28 @@ export function foldBlocks(
   outB: usize,
 ): void {
   for (let c: usize = 0; c < <usize>terms; c++) {
-    // Column i of the matrix is the weight times x^i.
-    let power = load<u64>(weights + (c << 3));
-    const columns = scratch + COMBINATIONS_BYTES;
-    for (let i: usize = 0; i < 64; i++) {
-      store<u64>(columns + (i << 3), power);
-      power = timesX(power);
-    }
-    transpose(columns, 8, rows + c * 512);
+    matrixOf(load<u64>(weights + (c << 3)), scratch, rows + c * 512);
   }
-  for (let n = 0; n < count; n++) {
-    memory.fill(outA, 0, BLOCK_BYTES);
-    memory.fill(outB, 0, BLOCK_BYTES);
+  for (let n = 0; n < count; n += 2) {
+    memory.fill(outA, 0, 2 * BLOCK_BYTES);
+    memory.fill(outB, 0, 2 * BLOCK_BYTES);
     for (let c = 0; c < terms; c++) {
-      const at = <usize>(c * count + n) * BLOCK_BYTES;
-      addProduct(rows + (<usize>c) * 512, a + at, b + at, 16, scratch, outA, outB);
+      const at = <usize>(c * stride + n) * BLOCK_BYTES;
+      addProduct(rows + (<usize>c) * 512, a + at, b + at, BLOCK_BYTES, 16, scratch, outA, outB);
     }
-    outA += BLOCK_BYTES;
-    outB += BLOCK_BYTES;
+    outA += 2 * BLOCK_BYTES;
+    outB += 2 * BLOCK_BYTES;
   }
+}
+
+/** out = the block multiplied by an element. */
+export function scaleBlock(block: usize, element: usize, scratch: usize, out: usize): void {
+  const matrix = scratch + SUMS_BYTES;
+  const products = matrix + BLOCK_BYTES;
+  matrixOf(load<u64>(element), scratch, matrix);
+  memory.fill(products, 0, 4 * BLOCK_BYTES);
+  addProduct(matrix, block, block, 0, 16, scratch, products, products + 2 * BLOCK_BYTES);
+  memory.copy(out, products, BLOCK_BYTES);
 }
 
 // Sum of all lanes of a product from its leaves: lanes of the upper word weigh x^bit, those of the lower word
@@ -515,12 +579,14 @@ export function blockSumScratch(): usize {
 /**
  * x and y are 2^variables parts of `count` blocks each, values at {0, 1}^variables of polynomials that are
  * linear in each variable. out = the sum of all products at a point of {0, 1, infinity}^variables, whose last
- * digit is that of the last variable; lanes are weighted as in {@link gateSums}.
+ * digit is that of the last variable; lanes are weighted as in {@link gateSums}, and so is block n of a part, by
+ * what n is modulo `cycle`, which divides `count`.
  */
 export function blockSum(
   x: usize,
   y: usize,
   count: i32,
+  cycle: i32,
   variables: i32,
   point: i32,
   scratch: usize,
@@ -530,15 +596,19 @@ export function blockSum(
   const xs = scratch + LEAF_BYTES;
   const ys = xs + BLOCK_BYTES;
   const stride = (<usize>count) * BLOCK_BYTES;
-  memory.fill(leaves, 0, LEAF_BYTES);
-  for (let n = 0; n < count; n++) {
-    const left = select(x, stride, point, variables, xs);
-    const right = select(y, stride, point, variables, ys);
-    products(PLANES, LEAVES / 3, left, right, leaves, ys + BLOCK_BYTES);
-    x += BLOCK_BYTES;
-    y += BLOCK_BYTES;
+  let sum: u64 = 0;
+  for (let first = 0; first < cycle; first++) {
+    memory.fill(leaves, 0, LEAF_BYTES);
+    for (let n = first; n < count; n += cycle) {
+      const at = (<usize>n) * BLOCK_BYTES;
+      const left = select(x + at, stride, point, variables, xs);
+      const right = select(y + at, stride, point, variables, ys);
+      products(PLANES, LEAVES / 3, left, right, leaves, ys + BLOCK_BYTES);
+    }
+    // A block is two words.
+    sum = timesFactor(timesFactor(sum)) ^ recombine(PLANES, LEAVES / 3, leaves);
   }
-  store<u64>(out, recombine(PLANES, LEAVES / 3, leaves));
+  store<u64>(out, sum);
 }
 
 /** The 128 elements of a block; multiplied by the lanes' weights if `isWeighted`. */

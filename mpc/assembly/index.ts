@@ -1,8 +1,9 @@
 // Kernels of the engine: loops over contiguous buffers, no allocation, no branch on a share's value.
 // Pointers are byte offsets into the module's memory, 16-byte aligned, allocated by the caller.
-export { asconBegin, asconEnd, asconAbsorb, xorConstant } from './ascon';
+export { asconBegin, asconPublic, asconEnd, asconAbsorb, xorConstant } from './ascon';
 export { chacha12 } from './chacha';
 export { xorBytes, andBytes } from './bits';
+export { sumCarries, andChain } from './advice';
 export {
   recordGates,
   sliceSums,
@@ -11,6 +12,7 @@ export {
   foldSlices,
   foldBlocks,
   foldScratch,
+  scaleBlock,
   blockSum,
   blockSumScratch,
   elements,

@@ -31,9 +31,11 @@ const VALUE_KINDS = [
   'conversion gates',
   'conversion reveal',
   'dense reshare',
+  'ReLU advice',
   'ReLU gates',
   'ReLU masking gates',
   'ReLU reveal',
+  'arg-max advice',
   'arg-max bits',
   'arg-max and margin gates',
   'margin masking gates',
@@ -52,16 +54,7 @@ const CHECK_KINDS = [
   'comparison of openings',
   'comparison of residues',
 ];
-/** Computed in any case, but looked at by the checks alone. */
-const CHECKED_GATES = 'mask preparation gates';
-const KINDS = [
-  'session seed',
-  CHECKED_GATES,
-  ...VALUE_KINDS,
-  ...CHECK_KINDS,
-  'tag opening',
-  'tag comparison',
-];
+const KINDS = ['session seed', ...VALUE_KINDS, ...CHECK_KINDS, 'tag opening', 'tag comparison'];
 
 /** Makes `count` attacks, which all have to fail; returns how many came to which verdict. */
 async function expectNoDefeat(

@@ -16,7 +16,7 @@ import type { FixedModel } from '../src/model.ts';
 import { classify } from '../src/twin.ts';
 import type { PartyIndex } from '../src/engine/channel.ts';
 import { LANE_MULTIPLE } from '../src/engine/ring.ts';
-import { prepareMasksCost } from '../src/engine/to-ring.ts';
+import { classifyVerifiedCost } from '../src/engine/verified-classify.ts';
 import { attacked, HONEST } from './support/attack.ts';
 import { joinBytes, load, shareBytes, shareWords, threeParties, unload } from './support/local.ts';
 
@@ -209,6 +209,10 @@ describe.each(ADVERSARIES)('the whole analysis, secure against a %s party', (adv
     await run(randomModel([187, 3, 17, 16], 12), 9);
   });
 
+  test('equals the plaintext twin, so many values that carries ripple', async () => {
+    await run(randomModel([187, 96, 3], 8), 176);
+  });
+
   test('traffic per heartbeat stays within its limit', () => {
     const limit = { malicious: 14_000, 'semi-honest': 12_000 }[adversary];
     const model = randomModel([187, 50, 50, 50, 50, 5], 8);
@@ -236,8 +240,8 @@ describe('the analysis secure against a malicious party', () => {
             const exchange = session.exchange.bind(session);
             session.exchange = (direction, from, length, ...rest) => {
               if (direction === 'next' && lies === 0) {
-                const { bytes, gates } = prepareMasksCost(index, BEAT_BYTES * LANE_MULTIPLE, 8);
-                expect(length).toBe(bytes - gates);
+                const { bytes } = classifyVerifiedCost(index, model, LANE_MULTIPLE).offline;
+                expect(length).toBe(bytes);
                 session.memory.bytes(from, length)[randomInt(length)] ^= 1 << randomInt(8);
                 lies++;
               }

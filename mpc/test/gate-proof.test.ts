@@ -1,7 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
 import { randomBytes } from 'node:crypto';
 import type { PartyIndex } from '../src/engine/channel.ts';
-import { and } from '../src/engine/binary.ts';
+import { advise, adviseCost, allocateSum } from '../src/engine/advice.ts';
+import { AdviceLog } from '../src/engine/advice-log.ts';
+import { and, sumCosts } from '../src/engine/binary.ts';
 import { COIN_COST, tossCoin } from '../src/engine/coin.ts';
 import { GateLog } from '../src/engine/gate-log.ts';
 import { checkGatesCost, proveGates } from '../src/engine/gate-proof.ts';
@@ -16,14 +18,22 @@ const x = randomBytes(LENGTH);
 const y = randomBytes(LENGTH);
 const [xs, ys] = [shareBytes(x), shareBytes(y)];
 
-/** Gates and their proof: what a party does. */
+const SUMS = { count: 5000, width: 8 };
+const summands = [0, 1, 2].map(() => new Uint8Array(randomBytes(4 * SUMS.count)));
+const ADVISED = adviseCost(0, [SUMS]).advised;
+
+/** Gates, advice and their proof: what a party does. */
 async function verifiedGates(session: Session): Promise<void> {
   session.log = new GateLog(session, 3 * LENGTH);
+  session.adviceLog = new AdviceLog(session, ADVISED);
+  const words = load(session, summands);
+  await advise(session, [{ ...SUMS, words, out: allocateSum(session, SUMS) }]);
   const gate = { x: load(session, xs), y: load(session, ys), out: session.allocate(LENGTH) };
   for (let i = 0; i < 3; i++) await and(session, [gate], LENGTH);
-  session.log.finish();
+  const logs = [session.log, session.adviceLog];
+  for (const log of logs) log.finish();
   const opened = new Transcript(session);
-  const proof = await proveGates(session, session.log, await tossCoin(session, opened), opened);
+  const proof = await proveGates(session, logs, await tossCoin(session, opened), opened);
   await opened.compare();
   await proof.open();
 }
@@ -66,14 +76,16 @@ test('elements are multiplied as in GF(2^64)', () => {
 describe('proofs of gates', () => {
   test('honest parties pass, at the declared cost', async () => {
     const { meters } = await threeParties(verifiedGates);
-    const costs = [checkGatesCost(3 * LENGTH), COIN_COST, COMPARE_COST];
-    const gates = { rounds: 3, bytes: 3 * LENGTH };
-    for (const { rounds, bytesSent } of meters) {
-      expect({ rounds, bytes: bytesSent }).toEqual({
-        rounds: costs.reduce((sum, cost) => sum + cost.rounds, gates.rounds),
-        bytes: costs.reduce((sum, cost) => sum + cost.bytes, gates.bytes),
-      });
-    }
+    meters.forEach(({ rounds, bytesSent }, i) => {
+      const cost = sumCosts(
+        adviseCost(i as PartyIndex, [SUMS]),
+        { rounds: 3, bytes: 3 * LENGTH },
+        checkGatesCost(3 * LENGTH, ADVISED),
+        COIN_COST,
+        COMPARE_COST,
+      );
+      expect({ rounds, bytes: bytesSent }).toEqual({ rounds: cost.rounds, bytes: cost.bytes });
+    });
   });
 
   test('one flipped bit of any message is noticed by both honest parties', async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomInt } from 'node:crypto';
 import {
   addition,
   additionCost,
@@ -8,13 +8,14 @@ import {
   carriesCost,
   evaluate,
   planeBytes,
-  ringBits,
-  ringBitsCost,
-  shareBits,
+  RIPPLE_PLANE_BYTES,
 } from '../src/engine/adder.ts';
+import { advise, adviseCost, allocateSum } from '../src/engine/advice.ts';
+import { AdviceLog } from '../src/engine/advice-log.ts';
 import { sumCosts, type Cost } from '../src/engine/binary.ts';
 import type { Direction, Meter, PartyIndex } from '../src/engine/channel.ts';
 import { GateLog } from '../src/engine/gate-log.ts';
+import { ringBits, ringBitsCost } from '../src/engine/ring-bits.ts';
 import type { Session } from '../src/engine/session.ts';
 import {
   bitsToRing,
@@ -22,7 +23,6 @@ import {
   prepareMasks,
   prepareMasksCost,
 } from '../src/engine/to-ring.ts';
-import { Transcript } from '../src/engine/transcript.ts';
 import { argmaxVerified, argmaxVerifiedCost } from '../src/engine/verified-argmax.ts';
 import { bytesToRingVerified, bytesToRingVerifiedCost } from '../src/engine/verified-bytes.ts';
 import { reluBits, reluTruncateVerified, reluVerifiedCost } from '../src/engine/verified-relu.ts';
@@ -45,14 +45,18 @@ function expectCost(meters: Meter[], cost: (index: PartyIndex) => Cost): void {
   });
 }
 
-/** Runs `step` with gates recorded, whose number must be what its cost says, and no memory kept. */
+/** Runs `step` with gates and advice recorded, as many as its cost says, and no memory kept. */
 async function recorded<T>(session: Session, cost: Cost, step: () => Promise<T>): Promise<T> {
-  const log = new GateLog(session, cost.gates!);
-  session.log = log;
+  const log = new GateLog(session, cost.gates ?? 0);
+  const adviceLog = new AdviceLog(session, cost.advised ?? 0);
+  Object.assign(session, { log, adviceLog });
   const mark = session.memory.mark();
   const result = await step();
-  session.log = undefined;
-  expect(log.used).toBe(cost.gates);
+  Object.assign(session, { log: undefined, adviceLog: undefined });
+  expect({ gates: log.used, advised: adviceLog.used }).toEqual({
+    gates: cost.gates ?? 0,
+    advised: cost.advised ?? 0,
+  });
   session.memory.release(mark);
   return result;
 }
@@ -108,39 +112,36 @@ function watchAgreement(session: Session): Record<Direction, Buffer[]> {
   return seen;
 }
 
-/** Notes what a party expects to be zero, as its neighbours must too. */
-class Residues extends Transcript {
-  readonly seen: Record<Direction, Buffer[]> = { previous: [], next: [] };
-
-  override add(neighbour: Direction, bytes: Uint8Array): void {
-    this.seen[neighbour].push(Buffer.from(bytes));
-  }
+/** What each party has recorded of products that one of them advises on, by stream. */
+function recordedAdvice(session: Session, log: AdviceLog): Record<string, Buffer> {
+  log.finish();
+  const read = (pointer: number) =>
+    Buffer.from(session.memory.bytes(pointer, 128 * log.sliceBytes));
+  const { x, y, claims } = log;
+  return {
+    xOwn: read(x.own),
+    yOwn: read(y.own),
+    xPrevious: read(x.a),
+    yPrevious: read(y.a),
+    zPrevious: read(claims.previous),
+    xNext: read(x.b),
+    yNext: read(y.b),
+    zNext: read(claims.next),
+  };
 }
 
-function watchResidues(session: Session): Residues['seen'] {
-  const residues = new Residues(session);
-  session.residues = residues;
-  return residues.seen;
+const xorBuffers = (x: Buffer, y: Buffer): Buffer => Buffer.from(x.map((byte, i) => byte ^ y[i]));
+
+/** What the neighbours of adviser `i` know of its products, put together; and whether z = x y for all. */
+function advisedProducts(logs: Record<string, Buffer>[], i: number) {
+  const [helper, receiver] = [logs[(i + 2) % 3], logs[(i + 1) % 3]];
+  const x = xorBuffers(helper.xNext, receiver.xPrevious);
+  const y = xorBuffers(helper.yNext, receiver.yPrevious);
+  const z = xorBuffers(helper.zNext, receiver.zPrevious);
+  return { x, y, areRight: z.equals(Buffer.from(x.map((byte, n) => byte & y[n]))) };
 }
 
 describe('binary addition', () => {
-  test('the three shares of a value as bits', async () => {
-    const values = [...extremes, 5, 6];
-    const shares = shareWords(values);
-    const { results, meters } = await threeParties((session) => {
-      const numbers = shareBits(session, load(session, shares), values.length, RING_BITS);
-      return Promise.resolve(
-        numbers.map((number) => unload(session, number, RING_BITS * planeBytes(values.length))),
-      );
-    });
-    for (let i = 0; i < 3; i++) {
-      const planes = joinBytes(results.map((numbers) => numbers[i]));
-      const words = Array.from(new Uint32Array(shares[i].buffer), (word) => word & 0xffffff);
-      expect(valuesOf(planes, values.length, RING_BITS)).toEqual(words);
-    }
-    expectCost(meters, () => ({ rounds: 0, bytes: 0 }));
-  });
-
   test('sums of two numbers, all bits or some', async () => {
     const range = fc
       .integer({ min: 1, max: 26 })
@@ -182,6 +183,32 @@ describe('binary addition', () => {
     );
   });
 
+  test('wide planes take fewer gates and more rounds', async () => {
+    const range = { first: 1, from: 3, to: 20 };
+    const count = 8 * RIPPLE_PLANE_BYTES;
+    const plane = planeBytes(count);
+    const cost = additionCost(range, plane);
+    expect(cost).toMatchObject({ rounds: 18, gates: 18 * plane });
+    const narrow = additionCost(range, plane - 4);
+    expect(narrow).toMatchObject({ rounds: 7, gates: 43 * (plane - 4) });
+    const [x, y] = [0, 1].map((first) =>
+      Array.from({ length: count }, () => (randomInt(2 ** 20) >> first) << first),
+    );
+    const [xs, ys] = [x, y].map((values) => shareBytes(planesOf(values, range.to)));
+    const { results, meters } = await threeParties((session) => {
+      const [p, q] = [load(session, xs), load(session, ys)];
+      const out = session.allocate(17 * plane);
+      return recorded(session, cost, async () => {
+        await evaluate(session, [addition(session, p, q, range, plane, out)], plane);
+        return unload(session, out, 17 * plane);
+      });
+    });
+    expect(valuesOf(joinBytes(results), count, 17)).toEqual(
+      x.map((value, n) => ((value + y[n]) % 2 ** 20) >> 3),
+    );
+    expectCost(meters, () => cost);
+  });
+
   test('the carry out of a sum', async () => {
     await fc.assert(
       fc.asyncProperty(
@@ -206,6 +233,109 @@ describe('binary addition', () => {
       { numRuns: 40 },
     );
   });
+});
+
+describe('advice', () => {
+  const sums = fc.record({
+    width: fc.integer({ min: 0, max: RING_BITS }),
+    pairs: fc.array(fc.tuple(unsigned(32), unsigned(32), unsigned(32)), {
+      minLength: 1,
+      maxLength: 260,
+    }),
+  });
+
+  test('bits of sums, prefixes, and products that hold', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(sums, { minLength: 1, maxLength: 3 }), async (sums) => {
+        const shapes = sums.map(({ width, pairs }) => ({ width, count: pairs.length }));
+        const shares = sums.map(({ pairs }) =>
+          [0, 1, 2].map((i) => new Uint8Array(Uint32Array.from(pairs, (row) => row[i]).buffer)),
+        );
+        const { results, meters } = await threeParties(async (session) => {
+          const advised = shapes.map((shape, n) => ({
+            ...shape,
+            words: load(session, shares[n]),
+            out: allocateSum(session, shape),
+          }));
+          const cost = adviseCost(session.index, shapes);
+          const log = new AdviceLog(session, cost.advised);
+          session.adviceLog = log;
+          await advise(session, advised);
+          expect(log.used).toBe(cost.advised);
+          return {
+            log: recordedAdvice(session, log),
+            sums: advised.map(({ out, count, width }) => ({
+              planes: unload(session, out.planes, RING_BITS * planeBytes(count)),
+              prefixes: unload(
+                session,
+                out.prefixes,
+                Math.max(0, RING_BITS - 1 - width) * planeBytes(count),
+              ),
+            })),
+          };
+        });
+        sums.forEach(({ width, pairs }, n) => {
+          const count = pairs.length;
+          const planes = joinBytes(results.map((result) => result.sums[n].planes));
+          const words = planeBytes(count) / 4;
+          const expected = pairs.map((row, value) => {
+            // The sum of two of three numbers, all but that of the segment's holder.
+            const h = [0, 1, 2].find((h) => value >> 5 < Math.floor((words * (h + 1)) / 3))!;
+            return (row[(h + 1) % 3] + row[(h + 2) % 3]) & 0xffffff;
+          });
+          expect(valuesOf(planes, count, RING_BITS)).toEqual(expected);
+          const rows = Math.max(0, RING_BITS - 1 - width);
+          const prefixes = joinBytes(results.map((result) => result.sums[n].prefixes));
+          expect(valuesOf(prefixes, count, rows)).toEqual(
+            expected.map((value) => {
+              let ones = 0;
+              while (ones < rows && (value >> (width + ones)) & 1) ones++;
+              return 2 ** ones - 1;
+            }),
+          );
+        });
+        const logs = results.map(({ log }) => log);
+        for (const i of [0, 1, 2]) {
+          const { x, y, areRight } = advisedProducts(logs, i);
+          expect({ x, y }).toEqual({ x: logs[i].xOwn, y: logs[i].yOwn });
+          expect(areRight).toBe(true);
+        }
+        expectCost(meters, (i) => adviseCost(i, shapes));
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  test('whichever bit a party lies about, its neighbours hold a wrong product', async () => {
+    const ROWS = { carries: 23, prefixes: 14 };
+    const rows = ROWS.carries + ROWS.prefixes;
+    const shape = { count: 96, width: 8 };
+    const shares = shareWords(Array<number>(96).fill(0x1234));
+    for (const cheat of [0, 1, 2]) {
+      for (let n = 0; n < rows; n++) {
+        const at = 4 * n + (n & 3);
+        const flipped = 1 << (n & 7);
+        const { results } = await threeParties(async (session) => {
+          const exchange = session.exchange.bind(session);
+          session.exchange = (direction, from, length, ...rest) => {
+            if (session.index === cheat) {
+              expect(length).toBe(4 * rows);
+              session.memory.bytes(from, length)[at] ^= flipped;
+            }
+            return exchange(direction, from, length, ...rest);
+          };
+          const log = new AdviceLog(session, 4 * rows);
+          session.adviceLog = log;
+          const out = allocateSum(session, shape);
+          await advise(session, [{ ...shape, words: load(session, shares), out }]);
+          return recordedAdvice(session, log);
+        });
+        for (const i of [0, 1, 2]) {
+          expect(advisedProducts(results, i).areRight).toBe(i !== cheat);
+        }
+      }
+    }
+  });
 
   test('bits of ring elements', async () => {
     await fc.assert(
@@ -216,29 +346,32 @@ describe('binary addition', () => {
           const shares = shareWords(values);
           const count = values.length;
           const plane = planeBytes(count);
-          const cost = ringBitsCost(count, from);
           const { results, meters } = await threeParties((session) => {
             const z = load(session, shares);
             const out = session.allocate((RING_BITS - from) * plane);
-            return recorded(session, cost, async () => {
-              await evaluate(session, [ringBits(session, z, count, from, out)], plane);
+            return recorded(session, ringBitsCost(session.index, count, from), async () => {
+              await ringBits(session, z, count, from, out);
               return unload(session, out, (RING_BITS - from) * plane);
             });
           });
           expect(valuesOf(joinBytes(results), count, RING_BITS - from)).toEqual(
             values.map((value) => (value & 0xffffff) >> from),
           );
-          expectCost(meters, () => cost);
+          expectCost(meters, (i) => ringBitsCost(i, count, from));
         },
       ),
       { numRuns: 40 },
     );
   });
 
-  test('gates and rounds for 24 bits', () => {
-    expect(ringBitsCost(8, 0)).toMatchObject({ rounds: 8, gates: 4 * (23 + 57) });
-    expect(ringBitsCost(8, 8)).toMatchObject({ rounds: 8, gates: 4 * (23 + 54) });
-    expect(ringBitsCost(8, 23)).toMatchObject({ rounds: 8, gates: 4 * (23 + 42) });
+  test('gates, advice and rounds for 24 bits', () => {
+    const advised = 4 * 23;
+    expect(ringBitsCost(0, 8, 0)).toMatchObject({ rounds: 9, gates: 4 * 56, advised });
+    expect(ringBitsCost(0, 8, 8)).toMatchObject({ rounds: 9, gates: 4 * 54, advised });
+    expect(ringBitsCost(0, 8, 23)).toMatchObject({ rounds: 9, gates: 4 * 41, advised });
+    const wide = 8 * RIPPLE_PLANE_BYTES;
+    const gates = 23 * RIPPLE_PLANE_BYTES;
+    expect(ringBitsCost(0, wide, 8)).toMatchObject({ rounds: 24, gates });
   });
 });
 
@@ -255,27 +388,24 @@ describe('binary to ring', () => {
           const count = values.length;
           const shares = shareBytes(planesOf(values, bits));
           const offlineAndOnline = (i: PartyIndex) =>
-            sumCosts(prepareMasksCost(i, count, bits), bitsToRingCost(i, count, bits));
+            sumCosts(prepareMasksCost(i, [{ count, bits }]), bitsToRingCost(i, count, bits));
           const { results, meters } = await threeParties(async (session) => {
             const seen = watchAgreement(session);
-            const residues = watchResidues(session);
             const planes = load(session, shares);
             const cost = offlineAndOnline(session.index);
             return recorded(session, cost, async () => {
-              const mask = await prepareMasks(session, count, bits);
+              const [mask] = await prepareMasks(session, [{ count, bits }]);
               const out = await bitsToRing(session, planes, mask, bits, count);
-              return { seen, residues, shares: unload(session, out, count * 4) };
+              return { seen, shares: unload(session, out, count * 4) };
             });
           });
           expect(joinExactWords(results.map((result) => result.shares))).toEqual(
             values.map((value) => (value << 8) >> 8),
           );
-          results.forEach(({ seen, residues }, i) => {
+          results.forEach(({ seen }, i) => {
             const next = results[(i + 1) % 3];
             expect(seen.next).toEqual(next.seen.previous);
             expect(seen.next.length).toBe(1);
-            expect(residues.next).toEqual(next.residues.previous);
-            expect(residues.next.length).toBe(1);
           });
           expectCost(meters, offlineAndOnline);
         },
@@ -289,7 +419,7 @@ describe('binary to ring', () => {
       const shares = shareBytes(planesOf(Array<number>(96).fill(3), 8));
       const { results } = await threeParties(async (session) => {
         const seen = watchAgreement(session);
-        const mask = await prepareMasks(session, 96, 8);
+        const [mask] = await prepareMasks(session, [{ count: 96, bits: 8 }]);
         const exchange = session.exchange.bind(session);
         session.exchange = (direction, from, ...rest) => {
           if (session.index === cheat && direction === 'next') {
@@ -306,33 +436,6 @@ describe('binary to ring', () => {
     }
   });
 
-  test('whichever bit of its advice a party lies about, the honest pair disagrees', async () => {
-    const ROWS = { carries: 23, prefixes: 14 };
-    const rows = ROWS.carries + ROWS.prefixes;
-    for (const cheat of [0, 1, 2]) {
-      for (let n = 0; n < rows; n++) {
-        const at = 4 * n + (n & 3);
-        const flipped = 1 << (n & 7);
-        const { results } = await threeParties(async (session) => {
-          const seen = watchResidues(session);
-          const exchange = session.exchange.bind(session);
-          session.exchange = (direction, from, length, ...rest) => {
-            if (session.index === cheat && direction === 'next') {
-              expect(length).toBe(4 * rows);
-              session.memory.bytes(from, length)[at] ^= flipped;
-            }
-            return exchange(direction, from, length, ...rest);
-          };
-          await prepareMasks(session, 96, 8);
-          return seen;
-        });
-        const [one, other] = [results[(cheat + 1) % 3], results[(cheat + 2) % 3]];
-        expect(one.next.length).toBe(1);
-        expect(one.next).not.toEqual(other.previous);
-      }
-    }
-  });
-
   test('bytes', async () => {
     for (const [samples, lanes] of [
       [19, 16],
@@ -345,12 +448,12 @@ describe('binary to ring', () => {
       const { results, meters } = await threeParties(async (session) => {
         const count = samples * lanes;
         const cost = sumCosts(
-          prepareMasksCost(session.index, count, 8),
+          prepareMasksCost(session.index, [{ count, bits: 8 }]),
           bytesToRingVerifiedCost(session.index, samples, lanes),
         );
         const input = load(session, shares);
         return recorded(session, cost, async () => {
-          const mask = await prepareMasks(session, count, 8);
+          const [mask] = await prepareMasks(session, [{ count, bits: 8 }]);
           const x = await bytesToRingVerified(session, input, samples, lanes, mask);
           return unload(session, x, count * 4);
         });
@@ -363,7 +466,7 @@ describe('binary to ring', () => {
       }
       expectCost(meters, (i) =>
         sumCosts(
-          prepareMasksCost(i, samples * lanes, 8),
+          prepareMasksCost(i, [{ count: samples * lanes, bits: 8 }]),
           bytesToRingVerifiedCost(i, samples, lanes),
         ),
       );
@@ -371,16 +474,22 @@ describe('binary to ring', () => {
   });
 
   test('gates and rounds', () => {
-    expect(prepareMasksCost(0, 8, 8)).toMatchObject({ rounds: 2, gates: 4 * (23 + 14) });
-    expect(prepareMasksCost(0, 8, 15)).toMatchObject({ rounds: 2, gates: 4 * (23 + 7) });
-    expect(prepareMasksCost(0, 8, 24)).toMatchObject({ rounds: 2, gates: 4 * 23 });
-    for (const index of [0, 1, 2] as const) {
-      const { bytes, gates } = prepareMasksCost(index, 96, 8);
-      expect(bytes - gates).toBe(4 * 37);
-    }
+    const masks = (...bits: number[]) =>
+      prepareMasksCost(
+        1,
+        bits.map((bits) => ({ count: 96, bits })),
+      );
+    const carries = 23;
+    const prefixes = { 8: 14, 15: 7 };
+    const bytes = 4 * (3 * carries + prefixes[8] + prefixes[15]);
+    expect(masks(8, 15, 24)).toEqual({ rounds: 1, bytes, gates: 0, advised: bytes });
     expect(bitsToRingCost(0, 8, 8)).toMatchObject({ rounds: 7, gates: 4 * (15 + 15) });
     expect(bitsToRingCost(0, 8, 15)).toMatchObject({ rounds: 8, gates: 4 * (36 + 8) });
     expect(bitsToRingCost(0, 8, 24)).toMatchObject({ rounds: 9, gates: 4 * 56 });
+    const wide = 8 * RIPPLE_PLANE_BYTES;
+    const gates = 23 * RIPPLE_PLANE_BYTES;
+    expect(bitsToRingCost(0, wide, 8)).toMatchObject({ rounds: 10, gates });
+    expect(bitsToRingCost(0, wide, 15)).toMatchObject({ rounds: 17, gates });
     expect(bitsToRingCost(0, 96, 8).bytes - bitsToRingCost(0, 96, 8).gates!).toBe((96 * 16) / 8);
   });
 });
@@ -397,13 +506,13 @@ describe('steps of the analysis', () => {
           const shares = shareWords(padded);
           const cost = (i: PartyIndex) =>
             sumCosts(
-              prepareMasksCost(i, count, reluBits(shift)),
+              prepareMasksCost(i, [{ count, bits: reluBits(shift) }]),
               reluVerifiedCost(i, count, shift),
             );
           const { results, meters } = await threeParties(async (session) => {
             const z = load(session, shares);
             return recorded(session, cost(session.index), async () => {
-              const mask = await prepareMasks(session, count, reluBits(shift));
+              const [mask] = await prepareMasks(session, [{ count, bits: reluBits(shift) }]);
               const before = session.memory.mark();
               const y = await reluTruncateVerified(session, z, count, shift, mask);
               expect(session.memory.mark()).toBe(before);
@@ -416,7 +525,14 @@ describe('steps of the analysis', () => {
       ),
       { numRuns: 60 },
     );
-    expect(reluVerifiedCost(0, 8, 8)).toMatchObject({ rounds: 17, gates: 4 * 136 });
+    expect(reluVerifiedCost(0, 8, 8)).toMatchObject({
+      rounds: 18,
+      gates: 4 * 113,
+      advised: 4 * 23,
+    });
+    const wide = 8 * RIPPLE_PLANE_BYTES;
+    const gates = (23 + 15 + 23) * RIPPLE_PLANE_BYTES;
+    expect(reluVerifiedCost(0, wide, 8)).toMatchObject({ rounds: 42, gates });
   });
 
   test('arg-max and margin', async () => {
@@ -439,11 +555,14 @@ describe('steps of the analysis', () => {
           const shares = shareWords(values.flat());
           const plane = planeBytes(lanes);
           const cost = (i: PartyIndex) =>
-            sumCosts(prepareMasksCost(i, lanes, RING_BITS), argmaxVerifiedCost(i, classes, lanes));
+            sumCosts(
+              prepareMasksCost(i, [{ count: lanes, bits: RING_BITS }]),
+              argmaxVerifiedCost(i, classes, lanes),
+            );
           const { results, meters } = await threeParties(async (session) => {
             const logits = load(session, shares);
             return recorded(session, cost(session.index), async () => {
-              const mask = await prepareMasks(session, lanes, RING_BITS);
+              const [mask] = await prepareMasks(session, [{ count: lanes, bits: RING_BITS }]);
               const { top, margin } = await argmaxVerified(session, logits, classes, lanes, mask);
               return {
                 top: unload(session, top, classes * plane),
@@ -466,6 +585,6 @@ describe('steps of the analysis', () => {
       ),
       { numRuns: 20 },
     );
-    expect(argmaxVerifiedCost(0, 5, 32)).toMatchObject({ rounds: 28, gates: 4 * 1447 });
+    expect(argmaxVerifiedCost(0, 5, 32)).toMatchObject({ rounds: 29, gates: 4 * 1237 });
   });
 });

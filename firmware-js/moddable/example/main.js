@@ -1,6 +1,7 @@
 /**
  * Starts the example with what the key-value domain `mozaik-setup` holds: the key stands in no source
- * file. `mozaik flash` builds the same app with settings of its own, see `../flash`.
+ * file. What writes it calls `provision(masterKey)` once, which makes the key's nonce ledger. `mozaik flash`
+ * builds the same app with settings of its own, see `../flash`.
  */
 import storage from 'embedded:storage/key-value';
 import { start } from './app';

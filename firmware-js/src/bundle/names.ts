@@ -61,7 +61,7 @@ export const PLATFORM_NAMES: readonly string[] = [
 export const ESPRUINO_API: readonly string[] = [
   // What the modules export.
   'AsconAead128',
-  'BitmapLedger',
+  'FlashLedger',
   'FlashPages',
   'MqttClient',
   'Outbox',
@@ -72,6 +72,8 @@ export const ESPRUINO_API: readonly string[] = [
   'deviceId',
   'epochKey',
   'open',
+  'openLedger',
+  'provision',
   // Methods.
   'beat',
   'close',

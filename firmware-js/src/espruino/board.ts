@@ -2,10 +2,6 @@
 
 export interface Storage {
   read(name: string): string | undefined;
-  readArrayBuffer(name: string): ArrayBuffer | undefined;
-  /** Into a file of this size bits can only be cleared; it is made, all ones, when it is missing. */
-  write(name: string, bytes: Uint8Array, offset: number, size: number): boolean;
-  erase(name: string): void;
 }
 
 /** Flash, in the form in which Espruino's `Flash.getFree()` lists it. */
@@ -16,6 +12,8 @@ export interface FlashArea {
 
 /** Flash by its addresses. Addresses and lengths of writes are multiples of 4. */
 export interface FlashModule {
+  /** What neither firmware nor Storage uses; some boards list nothing at all. */
+  getFree(): FlashArea[] | undefined;
   getPage(address: number): FlashArea | undefined;
   erasePage(address: number): void;
   /** Bits can only be cleared. */

@@ -2,11 +2,11 @@
 import { deviceId } from '../keys.ts';
 import { Sealer } from '../sealer.ts';
 import type { EnvelopeSink } from '../sealer.ts';
-import { BitmapLedger } from './bitmap-ledger.ts';
-import type { FlashArea, Storage } from './board.ts';
+import type { FlashArea, FlashModule } from './board.ts';
 import { chooseCipher } from './cipher.ts';
 import type { Speed } from './cipher.ts';
 import type { EcgOptions } from './ecg.ts';
+import { FlashLedger } from './flash-ledger.ts';
 import type { BrokerOptions } from './net.ts';
 import { randomBytes } from './random.ts';
 
@@ -23,6 +23,8 @@ export interface ConnectOptions extends Partial<BrokerOptions> {
   kind?: number;
   /** The analog front end; heartbeats come through `sealer` when left out. */
   ecg?: EcgOptions;
+  /** Where the ledger is, when not in the last two pages of the free flash, see {@link provision}. */
+  ledger?: number;
   /** Free flash that keeps samples over a power cut, by the module `mozaik-outbox`; RAM when left out. */
   keep?: FlashArea;
   /** The password that the store gave this device. */
@@ -65,16 +67,49 @@ export interface Device {
   stop: () => void;
 }
 
+/** The ledger of a key, see {@link FlashLedger}, by default in the last two pages of the free flash. */
+export function openLedger(masterKey: Uint8Array, address?: number, isNew?: boolean): FlashLedger {
+  const flash = boardRequire('Flash') as FlashModule;
+  let at = address;
+  if (at === undefined) {
+    const free = (flash.getFree() ?? [])[0] as FlashArea | undefined;
+    const end = free ? free.addr + free.length : 0;
+    const last = flash.getPage(end - 1);
+    at = last ? end - 2 * last.length : -1;
+    if (!free || at < free.addr) {
+      throw new Error('nonce ledger: the board lists no two free pages of flash');
+    }
+  }
+  return new FlashLedger(flash, at, deviceId(masterKey), isNew === true);
+}
+
+/**
+ * Makes the nonce ledger of a new key, without which {@link connect} refuses to run. Once for each key:
+ * a key whose ledger was lost must be replaced, not provisioned again.
+ *
+ * @param address of two pages of flash that nothing else uses and that are then erased; the last two that
+ * the board lists as free when left out.
+ * @throws Error when this key has a ledger there.
+ */
+export function provision(masterKey: Uint8Array, address?: number): void {
+  openLedger(masterKey, address, true);
+}
+
 /**
  * Starts everything. With a `host` it publishes to the broker there, and the network has to be up;
  * without one it hands its heartbeats to whichever gateway connects over Bluetooth.
  */
 export function connect(options: ConnectOptions): Device {
   const cipher = chooseCipher();
+  const ledger = openLedger(options.masterKey, options.ledger);
+  const keep = options.keep;
+  if (keep && keep.addr < ledger.ends && ledger.begins < keep.addr + keep.length) {
+    throw new Error('outbox: its flash is that of the nonce ledger');
+  }
   const name = options.host === undefined ? 'mozaik-ble' : 'mozaik-mqtt';
   const module = boardRequire(name) as TransportModule;
   const id = deviceId(options.masterKey);
-  const transport = options.keep
+  const transport = keep
     ? (boardRequire('mozaik-outbox') as OutboxModule).open(options, id, module)
     : module.open(options, id);
   const sealer = new Sealer({
@@ -84,7 +119,7 @@ export function connect(options: ConnectOptions): Device {
     kind: options.kind,
     epochBeats: options.epochBeats,
     random: randomBytes,
-    ledger: new BitmapLedger(boardRequire('Storage') as Storage),
+    ledger: ledger,
     sink: transport,
   });
   const stopEcg =

@@ -1,14 +1,15 @@
 /**
  * The outbox's slots in pages of flash that nothing else uses, through Espruino's `Flash` module.
  *
- * Not in Storage: its files cannot be erased one by one. When it is full it copies all that it holds to
- * RAM, erases its pages and writes them again, and a power cut in between loses code, key and ledger. An
- * outbox would have it do so every few dozen heartbeats.
+ * Not in Storage: its files cannot be erased one by one. When it is full it erases its pages and writes
+ * them again, and a power cut in between loses code and key. An outbox would have it do so every few dozen
+ * heartbeats.
  *
  * All is written in whole words, and each word at most twice between erasures, as the flash of nRF52
  * chips asks. A page begins with the ASCII text `mzo1`. It is written when the page's erasure is complete
  * and cleared before the next one begins, so that a page which has it is wholly erased but for its
- * records. A page without it is erased before it is used. A slot is
+ * records. A page without it, or without a record, is erased before it is used: what a power cut has left of a
+ * text or an erasure may read differently after the next restart. A slot is
  *
  * | offset | bytes | meaning                                                      |
  * | ------ | ----- | ------------------------------------------------------------ |
@@ -69,7 +70,8 @@ export class FlashPages implements OutboxStorage {
     putU32(this.header, 0, MAGIC);
     this.ours = new Uint8Array(pages);
     for (let i = 0; i < pages; i++) {
-      this.ours[i] = getU32(flash.read(WORD, this.page(i)), 0) === MAGIC ? 1 : 0;
+      const first = flash.read(WORD + SLOT, this.page(i));
+      this.ours[i] = getU32(first, 0) === MAGIC && !isErased(first.subarray(WORD)) ? 1 : 0;
     }
   }
 

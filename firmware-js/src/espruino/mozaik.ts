@@ -2,6 +2,6 @@
 export { AsconAead128 } from '../ascon.ts';
 export { deviceId, epochKey } from '../keys.ts';
 export { Sealer } from '../sealer.ts';
-export { BitmapLedger } from './bitmap-ledger.ts';
 export { chooseCipher } from './cipher.ts';
-export { connect } from './device.ts';
+export { connect, openLedger, provision } from './device.ts';
+export { FlashLedger } from './flash-ledger.ts';

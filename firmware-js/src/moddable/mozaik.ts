@@ -4,7 +4,7 @@ import timer from 'timer';
 import { BEAT_RATE_HZ } from '@mozaik/protocol/envelope';
 import { hex } from '../bytes.ts';
 import { deviceId } from '../keys.ts';
-import { NonceLedger } from '../ledger.ts';
+import { NonceLedger, provisionLedger } from '../ledger.ts';
 import { Outbox } from '../outbox.ts';
 import { Publisher } from '../publisher.ts';
 import { HeartbeatSensor } from '../sensor.ts';
@@ -65,9 +65,25 @@ function randomBytes(bytes: Uint8Array): void {
   }
 }
 
+/** The ledger of a key. @throws Error when it was not made, or is lost, see {@link provision}. */
+export function openLedger(masterKey: Uint8Array): NonceLedger {
+  return new NonceLedger(keyValueLedger(storage, deviceId(masterKey)), undefined, true);
+}
+
+/**
+ * Makes the nonce ledger of a new key, without which {@link connect} refuses to run. Once for each key:
+ * a key whose ledger was lost must be replaced, not provisioned again.
+ *
+ * @throws Error when this key has a ledger.
+ */
+export function provision(masterKey: Uint8Array): void {
+  provisionLedger(keyValueLedger(storage, deviceId(masterKey)));
+}
+
 /** Starts the sensor and publishes its heartbeats; the network has to be up. */
 export function connect(options: ConnectOptions): Device {
   selfTest();
+  const ledger = openLedger(options.masterKey);
   const id = deviceId(options.masterKey);
   const stream = options.stream ?? 0;
   const outbox =
@@ -98,7 +114,7 @@ export function connect(options: ConnectOptions): Device {
     epochBeats: options.epochBeats,
     clock: Date.now,
     random: randomBytes,
-    ledger: new NonceLedger(keyValueLedger(storage)),
+    ledger,
     sink: outbox ?? publisher,
   });
   outbox?.start(publisher);

@@ -1,16 +1,20 @@
 /** Runs one part of the suite on the Espruino modules, which the script before it has loaded. */
-import type { BitmapLedger } from '../../src/espruino/bitmap-ledger.ts';
-import type { FlashArea, FlashModule, Storage } from '../../src/espruino/board.ts';
+import type { FlashArea, FlashModule } from '../../src/espruino/board.ts';
+import type { FlashLedger } from '../../src/espruino/flash-ledger.ts';
 import type { FlashPages } from '../../src/espruino/flash-pages.ts';
 import type { Outbox } from '../../src/outbox.ts';
-import { norFlash } from './nor-flash.ts';
 import { flashPages, OUTBOX_PAGE_BYTES, OUTBOX_PAGES } from './outbox-flash.ts';
 import type { Power } from './outbox-flash.ts';
 import type { Sdk, SuiteData } from './sdk.ts';
 import { suite } from './suite.ts';
 
 type Mozaik = Omit<Sdk, 'Publisher' | 'Segmenter' | 'flash' | 'outbox'> & {
-  BitmapLedger: new (storage: Storage) => BitmapLedger;
+  FlashLedger: new (
+    flash: FlashModule,
+    address: number,
+    device: Uint8Array,
+    isNew: boolean,
+  ) => FlashLedger;
 };
 declare const mozaik: Mozaik;
 declare const ecg: Pick<Sdk, 'Segmenter'>;
@@ -39,7 +43,18 @@ export function runPart(part: number, data: SuiteData): void {
         },
       };
     },
-    flash: () => norFlash((storage) => new mozaik.BitmapLedger(storage)),
+    flash: () => {
+      const power: Power = { left: -1 };
+      const flash = flashPages(power);
+      const device = new Uint8Array(16);
+      new mozaik.FlashLedger(flash, 0, device, true);
+      return {
+        start: () => new mozaik.FlashLedger(flash, 0, device, false),
+        cutAfter: (writes) => {
+          power.left = writes;
+        },
+      };
+    },
   };
   suite[part].run(sdk, data);
 }

@@ -1,6 +1,6 @@
 import { AsconAead128 } from '../../src/ascon.ts';
 import { deviceId, epochKey } from '../../src/keys.ts';
-import { NonceLedger } from '../../src/ledger.ts';
+import { NonceLedger, provisionLedger } from '../../src/ledger.ts';
 import { keyValueOutbox } from '../../src/moddable/outbox.ts';
 import { Outbox } from '../../src/outbox.ts';
 import { Publisher } from '../../src/publisher.ts';
@@ -29,5 +29,5 @@ export const nodeSdk: Sdk = {
       },
     };
   },
-  flash: () => slotFlash((storage) => new NonceLedger(storage)),
+  flash: () => slotFlash((storage) => new NonceLedger(storage, undefined, true), provisionLedger),
 };

@@ -1,6 +1,6 @@
 /**
- * What the outbox of each target is kept in, in memory, with writes that can be cut short. Within the
- * boards' subset.
+ * What the outbox of each target, and Espruino's ledger, are kept in, in memory, with writes that can be cut
+ * short. Within the boards' subset.
  */
 import type { FlashModule } from '../../src/espruino/board.ts';
 import type { KeyValueStorage } from '../../src/moddable/device.ts';
@@ -22,6 +22,7 @@ function isCut(power: Power): boolean {
 export function flashPages(power: Power): FlashModule {
   const bytes = new Uint8Array(OUTBOX_PAGE_BYTES * OUTBOX_PAGES);
   return {
+    getFree: () => [],
     getPage: (address) => ({
       addr: address - (address % OUTBOX_PAGE_BYTES),
       length: OUTBOX_PAGE_BYTES,

@@ -3,7 +3,10 @@ import type { LedgerStorage } from '../../src/ledger.ts';
 import type { SequenceLedger } from '../../src/sealer.ts';
 import type { SuiteFlash } from './sdk.ts';
 
-export function slotFlash(start: (storage: LedgerStorage) => SequenceLedger): SuiteFlash {
+export function slotFlash(
+  start: (storage: LedgerStorage) => SequenceLedger,
+  provision: (storage: LedgerStorage) => void,
+): SuiteFlash {
   const slots: (Uint8Array | undefined)[] = [undefined, undefined];
   let left = -1;
   const storage: LedgerStorage = {
@@ -21,6 +24,7 @@ export function slotFlash(start: (storage: LedgerStorage) => SequenceLedger): Su
       slots[slot] = copy;
     },
   };
+  provision(storage);
   return {
     start: () => start(storage),
     cutAfter: (writes) => {

@@ -12,7 +12,12 @@ import { suite } from './suite.ts';
 type Mozaik = Omit<Sdk, 'flash' | 'outbox'> & {
   Outbox: new (storage: OutboxStorage, device: Uint8Array, stream: number) => Outbox;
   keyValueOutbox: (storage: KeyValueStorage, samples: number) => OutboxStorage;
-  NonceLedger: new (storage: LedgerStorage) => SequenceLedger;
+  NonceLedger: new (
+    storage: LedgerStorage,
+    block: undefined,
+    isProvisioned: boolean,
+  ) => SequenceLedger;
+  provisionLedger: (storage: LedgerStorage) => void;
 };
 declare const mozaik: Mozaik;
 
@@ -34,7 +39,11 @@ export function runPart(part: number, data: SuiteData): void {
         },
       };
     },
-    flash: () => slotFlash((storage) => new mozaik.NonceLedger(storage)),
+    flash: () =>
+      slotFlash(
+        (storage) => new mozaik.NonceLedger(storage, undefined, true),
+        mozaik.provisionLedger,
+      ),
   };
   suite[part].run(sdk, data);
 }

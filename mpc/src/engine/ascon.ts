@@ -2,7 +2,8 @@
  * Semi-honest, 1 of 3 corrupted: Ascon-AEAD128 decryption (NIST SP 800-232) under a shared key, many
  * messages side by side, one lane each. Nonces, associated data and ciphertexts are public; key, state
  * and plaintext are shared. Five word-ANDs and one round of communication per round of the
- * permutation, by the AND of Araki et al. 2016.
+ * permutation, by the AND of Araki et al. 2016; three of them where a block of ciphertext has just taken
+ * the rate's place.
  */
 import {
   and,
@@ -34,6 +35,8 @@ const DOMAIN_SEPARATION: HalvedWord = { low: 0, high: 0x80000000 };
 const RATE_BYTES = 16;
 const LANE_BYTES = 8;
 const ROWS = 5;
+/** ANDs of the S-box that a public word 1 makes local: the first ones. */
+const PUBLIC_ROWS = 2;
 const ROUNDS = { full: 12, block: 8 } as const;
 /** Constants of the last rounds of the permutation; p[n] uses the last n. */
 const ROUND_CONSTANTS = [0xf0, 0xe1, 0xd2, 0xc3, 0xb4, 0xa5, 0x96, 0x87, 0x78, 0x69, 0x5a, 0x4b];
@@ -50,15 +53,15 @@ export interface SealedMessage {
   tag: Uint8Array;
 }
 
-const blockRounds = (messageBytes: number): number =>
-  ROUNDS.full + ROUNDS.block + ROUNDS.block * Math.floor(messageBytes / RATE_BYTES);
-
-const permutationCost = (rounds: number, lanes: number): Required<Cost> =>
-  gatesCost(rounds, rounds * ROWS * LANE_BYTES * lanes);
+const permutationCost = (rounds: number, publicRows: number, lanes: number): Required<Cost> =>
+  gatesCost(rounds, (rounds * ROWS - publicRows) * LANE_BYTES * lanes);
 
 /** Cost of {@link decrypt}. */
-export const decryptCost = (messageBytes: number, lanes: number): Cost =>
-  permutationCost(blockRounds(messageBytes), lanes);
+export function decryptCost(messageBytes: number, lanes: number): Cost {
+  const blocks = Math.floor(messageBytes / RATE_BYTES);
+  const rounds = ROUNDS.full + ROUNDS.block + ROUNDS.block * blocks;
+  return permutationCost(rounds, PUBLIC_ROWS * blocks, lanes);
+}
 
 /** A batch whose plaintext is there, and from which its tags follow. */
 export interface Decryption {
@@ -133,7 +136,7 @@ export async function decrypt(
       );
     }
     if (word & 1 && (word + 1) * LANE_BYTES <= messageBytes) {
-      await permute(session, state, lanes, ROUNDS.block);
+      await permute(session, state, lanes, ROUNDS.block, fields.ciphertext + word * row8);
     }
   }
   pad(session, state, lanes, messageBytes % RATE_BYTES);
@@ -157,7 +160,7 @@ export function equalTagsCost(lanes: number): Required<Cost> {
   const plane = planeWords(lanes) * WORD_BYTES;
   const levels: Cost[] = [];
   for (let planes = TAG_BITS / 2; planes >= 1; planes /= 2) levels.push(andCost(planes * plane));
-  return sumCosts(permutationCost(ROUNDS.full, lanes), ...levels);
+  return sumCosts(permutationCost(ROUNDS.full, 0, lanes), ...levels);
 }
 
 /**
@@ -294,37 +297,63 @@ function publicRows(session: Session, messages: SealedMessage[], lanes: number):
 }
 
 /** Gate i of the S-box is (not x_i) x_(i+1) on whole rows; `asconBegin` leaves its operands in the state. */
-function recordGates(log: GateLog, state: Shares, zeros: Shares, lanes: number): void {
+function recordGates(
+  log: GateLog,
+  state: Shares,
+  zeros: Shares,
+  lanes: number,
+  first: number,
+): void {
   const length = lanes * LANE_BYTES;
-  for (let i = 0; i < ROWS; i++) {
+  for (let i = first; i < ROWS; i++) {
     const x = row(state, i, length);
     const y = row(state, (i + 1) % ROWS, length);
     log.record(x, y, row(zeros, i, length), length, true);
   }
 }
 
+/** @param publicWord what row 1 of the state is in every lane, if all know it: a row of words */
 async function permute(
   session: Session,
   state: Shares,
   lanes: number,
   rounds: number,
+  publicWord?: number,
 ): Promise<void> {
   const { memory, kernels, zero, constantMask, log } = session;
   const { a: maskA, b: maskB } = constantMask;
-  const length = ROWS * LANE_BYTES * lanes;
+  const row8 = LANE_BYTES * lanes;
+  const length = ROWS * row8;
   const mark = memory.mark();
   const own = memory.allocate(length);
   const received = memory.allocate(length);
-  for (const constant of ROUND_CONSTANTS.slice(-rounds)) {
-    const takeMark = memory.mark();
-    const zeroA = zero.own.take(length);
-    const zeroB = zero.next.take(length);
-    kernels.asconBegin(state.a, state.b, lanes, constant, maskA, maskB, zeroA, zeroB, own);
-    if (log) recordGates(log, state, { a: zeroA, b: zeroB }, lanes);
-    await session.exchange('previous', own, length, received);
-    log?.received(received, length);
+  let known = publicWord;
+  const zeros = { a: zero.own.fill(length), b: zero.next.fill(length) };
+  const constants = ROUND_CONSTANTS.slice(-rounds);
+  for (const [round, constant] of constants.entries()) {
+    const first = known === undefined ? 0 : PUBLIC_ROWS;
+    const sent = (ROWS - first) * row8;
+    kernels.asconBegin(state.a, state.b, lanes, constant, maskA, maskB, zeros.a, zeros.b, own);
+    const exchanged = session.exchange(
+      'previous',
+      own + first * row8,
+      sent,
+      received + first * row8,
+    );
+    // While the message is on its way.
+    if (log) recordGates(log, state, zeros, lanes, first);
+    if (round < constants.length - 1) {
+      zero.own.write(zeros.a, length);
+      zero.next.write(zeros.b, length);
+    }
+    await exchanged;
+    log?.received(received + first * row8, sent);
+    if (known !== undefined) {
+      kernels.asconPublic(state.a, known, lanes, maskA, own);
+      kernels.asconPublic(state.b, known, lanes, maskB, received);
+      known = undefined;
+    }
     kernels.asconEnd(state.a, state.b, lanes, maskA, maskB, own, received);
-    memory.release(takeMark);
   }
   memory.release(mark);
 }

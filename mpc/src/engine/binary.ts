@@ -11,12 +11,15 @@ export interface Cost {
   bytes: number;
   /** Bytes of AND gates among them, for the log of a verified run. */
   gates?: number;
+  /** Bytes of products on which one party advises the others, the most of any party, for the same log. */
+  advised?: number;
 }
 
 export const sumCosts = (...costs: Cost[]): Required<Cost> => ({
   rounds: costs.reduce((sum, { rounds }) => sum + rounds, 0),
   bytes: costs.reduce((sum, { bytes }) => sum + bytes, 0),
   gates: costs.reduce((sum, { gates }) => sum + (gates ?? 0), 0),
+  advised: costs.reduce((sum, { advised }) => sum + (advised ?? 0), 0),
 });
 
 /** Cost of `rounds` of ANDs over `bytes` in total. */
@@ -24,6 +27,7 @@ export const gatesCost = (rounds: number, bytes: number): Required<Cost> => ({
   rounds,
   bytes,
   gates: bytes,
+  advised: 0,
 });
 
 /** Cost of one round of ANDs over `length` bytes. */
@@ -50,11 +54,14 @@ export async function and(session: Session, gates: AndGate[], length: number): P
   const zeroB = zero.next.take(total);
   gates.forEach(({ x, y }, i) => {
     const at = i * length;
-    const zeros = { a: zeroA + at, b: zeroB + at };
-    kernels.andBytes(x.a, x.b, y.a, y.b, zeros.a, zeros.b, send + at, length);
-    log?.record(x, y, zeros, length);
+    kernels.andBytes(x.a, x.b, y.a, y.b, zeroA + at, zeroB + at, send + at, length);
   });
-  await session.exchange('previous', send, total, receive);
+  const exchanged = session.exchange('previous', send, total, receive);
+  // While the message is on its way.
+  gates.forEach(({ x, y }, i) => {
+    log?.record(x, y, { a: zeroA + i * length, b: zeroB + i * length }, length);
+  });
+  await exchanged;
   log?.received(receive, total);
   gates.forEach(({ out }, i) => {
     memory.bytes(out.a, length).set(memory.bytes(send + i * length, length));

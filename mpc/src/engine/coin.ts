@@ -75,6 +75,7 @@ export const lateCoinCost = (length: number): Required<Cost> => ({
   rounds: 1,
   bytes: length,
   gates: 0,
+  advised: 0,
 });
 
 /**

@@ -13,17 +13,35 @@ const SLICE_MULTIPLE = 64;
 /** Slices that begin in the same sets of a first-level cache would evict each other. */
 const CONFLICT_BYTES = 1024;
 
-/** Bytes of a slice of a log of `gateBytes` bytes of gates. */
-export function sliceBytes(gateBytes: number): number {
-  const bytes = Math.max(1, Math.ceil(gateBytes / SLICES / SLICE_MULTIPLE)) * SLICE_MULTIPLE;
-  return bytes % CONFLICT_BYTES === 0 ? bytes + SLICE_MULTIPLE : bytes;
+/** Bytes of a slice of a log of `length` bytes of products. */
+export function sliceBytes(length: number): number {
+  const bytes = Math.ceil(length / SLICES / SLICE_MULTIPLE) * SLICE_MULTIPLE;
+  return bytes > 0 && bytes % CONFLICT_BYTES === 0 ? bytes + SLICE_MULTIPLE : bytes;
 }
 
-export class GateLog {
-  readonly x: Shares;
-  readonly y: Shares;
+/** Pointers to one factor of each product, or to what becomes of it in a proof. */
+export interface Factors {
+  /** What this party knows of those of the previous party. */
+  a: number;
+  /** What this party knows of those of the next party. */
+  b: number;
+  /** This party's own; 0 where they are the sum of the two above. */
+  own: number;
+}
+
+/** Products of bits that each party proves to its neighbours, who know the factors and the product in two parts. */
+export interface ProductLog {
+  x: Factors;
+  y: Factors;
   /** What is known of the products of the previous and of the next party. */
-  readonly claims: { previous: number; next: number };
+  claims: { previous: number; next: number };
+  sliceBytes: number;
+}
+
+export class GateLog implements ProductLog {
+  readonly x: Factors;
+  readonly y: Factors;
+  readonly claims: ProductLog['claims'];
   readonly sliceBytes: number;
   readonly #session: Session;
   readonly #stride: number;
@@ -38,8 +56,8 @@ export class GateLog {
     const stride = SLICES * this.sliceBytes;
     this.#stride = stride;
     const base = session.memory.allocate(6 * stride);
-    this.x = { a: base, b: base + stride };
-    this.y = { a: base + 2 * stride, b: base + 3 * stride };
+    this.x = { a: base, b: base + stride, own: 0 };
+    this.y = { a: base + 2 * stride, b: base + 3 * stride, own: 0 };
     this.claims = { previous: base + 4 * stride, next: base + 5 * stride };
   }
 

@@ -9,9 +9,9 @@
  * The statement. Party i, the prover, is to have sent w with X Y = P + N for each gate, where X = x_i +
  * x_(i+1) and Y = y_i + y_(i+1); the previous party knows x_i, y_i and P = w + a_i, the next one x_(i+1),
  * y_(i+1) and N = x_(i+1) y_(i+1) + a_(i+1) (see `gate-log.ts`). So all is shared by the two verifiers, and
- * the prover knows it whole.
+ * the prover knows it whole. What a party advises (`advice-log.ts`) is of the same form, and goes behind.
  *
- * The log is cut into 128 slices, of which 64 gates at a time are the coefficients of a field element. For
+ * A log is cut into 128 slices, of which 64 gates at a time are the coefficients of a field element. For
  * weights of r^j, r a coin tossed when all is fixed, slices s in {0, 1}^7 sum up to claims P_s + N_s =
  * G(s), with G(t) the weighted sum of X(t) Y(t), and X(t), Y(t) linear in each of 7 variables. G is of
  * degree 2 in each: the prover shares its values at {0, 1, infinity}^7 between the verifiers, a coin is
@@ -19,75 +19,66 @@
  * likewise, a few variables at a time, down to one; a random one is folded in, which masks it; and the
  * verifiers see whether its x y is its claim.
  *
- * A cheat passes with probability at most (2 W + 2 V) / 2^64 for W words of a slice and V variables in all,
+ * A cheat passes with probability at most (2 W + 2 V) / 2^64 for W words of all logs' slices and V variables in all,
  * as a polynomial of degree d has at most d roots: that is below 2^-47 for a slice of 512 KiB.
  *
  * All that a prover sends goes to its previous party, so that late coins will do for the points.
  */
 import { MozaikError } from '@mozaik/protocol';
-import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { Cost } from './binary.ts';
+import { sumCosts, type Cost } from './binary.ts';
 import { expandCoin, lateCoin } from './coin.ts';
-import { sliceBytes, SLICES, type GateLog } from './gate-log.ts';
-import type { Session, Shares } from './session.ts';
+import { sliceBytes, SLICES, type Factors, type ProductLog } from './gate-log.ts';
+import {
+  addGateSums,
+  blockCount,
+  blockSums,
+  copy,
+  ELEMENT_BYTES,
+  elements,
+  elementSums,
+  FEW_BLOCKS,
+  foldBlocks,
+  foldElements,
+  foldLast,
+  foldLogs,
+  lastBlocks,
+  lastSums,
+  lastVariables,
+  nextStep,
+  points,
+  SLICE_VARIABLES,
+  VECTOR_BYTES,
+} from './positions.ts';
+import type { Session } from './session.ts';
 import type { Transcript } from './transcript.ts';
 
-const ELEMENT_BYTES = 8;
-/** 128 elements in bit planes. */
-const BLOCK_BYTES = 1024;
-const VECTOR_BYTES = 16;
-/** Rows of bits of a product with one element. */
-const ROWS_BYTES = 512;
-
-/** 2^7 slices. */
-const SLICE_VARIABLES = 7;
 /** 2^7 elements to a block. */
 const LANE_VARIABLES = 7;
 const MASK_VARIABLES = 1;
-/** More variables at a time mean more work, and fewer rounds: for many blocks work counts. */
-const MANY_BLOCKS = 256;
-const FEW_BLOCKS = 16;
-/** What a kernel does before the event loop gets its turn: some milliseconds. */
-const SUM_BYTES = 8192;
-const FOLD_BLOCKS = 2048;
 
 /** Share of x, of y and of the claim, of the position that is left. */
 const OPENING_BYTES = 3 * ELEMENT_BYTES;
-
-const points = (variables: number): number => 3 ** variables;
 
 /** Where the points of {0, 1}^variables stand among those of {0, 1, infinity}^variables. */
 const binaryPoints = (variables: number): number[] =>
   Array.from({ length: 2 ** variables }, (_, n) => Number.parseInt(n.toString(2), 3));
 
-/** Variables of the next step that folds `blocks` blocks. */
-function blockVariables(blocks: number): number {
-  if (blocks > MANY_BLOCKS) return 2;
-  if (blocks > FEW_BLOCKS) return 3;
-  return Math.ceil(Math.log2(blocks));
-}
-
 /** Variables of each step in which `blocks` blocks become one. */
 function blockSteps(blocks: number): number[] {
-  const variables = blockVariables(blocks);
-  if (variables === 0) return [];
-  return [variables, ...blockSteps(Math.ceil(blocks / 2 ** variables))];
+  if (blocks <= FEW_BLOCKS) return [lastVariables(blocks)];
+  const step = nextStep(blocks);
+  return [step.variables, ...blockSteps(step.blocks)];
 }
 
-/** Of {@link proveGates} and {@link GateProof.open}. */
-export function checkGatesCost(gateBytes: number): Required<Cost> {
-  const steps = [
-    SLICE_VARIABLES,
-    ...blockSteps(sliceBytes(gateBytes) / VECTOR_BYTES),
-    LANE_VARIABLES,
-    MASK_VARIABLES,
-  ];
+/** Of {@link proveGates} and {@link GateProof.open}, of logs of so many bytes. */
+export function checkGatesCost(...lengths: number[]): Required<Cost> {
+  const blocks = lengths.reduce((sum, length) => sum + sliceBytes(length), 0) / VECTOR_BYTES;
+  const steps = [SLICE_VARIABLES, ...blockSteps(blocks), LANE_VARIABLES, MASK_VARIABLES];
   const sent = steps.reduce((sum, variables) => sum + points(variables) + variables - 1, 0);
-  return {
+  return sumCosts({
     rounds: 2 * steps.length + 1,
     bytes: (sent + 1 - SLICES) * ELEMENT_BYTES + OPENING_BYTES,
-    gates: 0,
-  };
+  });
 }
 
 /** What the verifiers claim: about the next party's products, and about the previous one's. */
@@ -106,12 +97,13 @@ export interface GateProof {
 }
 
 /**
- * @param coin public, and tossed when all gates are fixed
+ * @param logs products, in an order of which all parties are agreed
+ * @param coin public, and tossed when all products are fixed
  * @param opened takes the coins, to be compared before the proof is opened
  */
 export async function proveGates(
   session: Session,
-  log: GateLog,
+  logs: ProductLog[],
   coin: Uint8Array,
   opened: Transcript,
 ): Promise<GateProof> {
@@ -121,42 +113,50 @@ export async function proveGates(
   const base = expandCoin(session, coin, 'gates', ELEMENT_BYTES);
   kernels.loadFactor(base);
 
-  const sums = await gateSums(session, log);
+  const sums = memory.allocateZeros(points(SLICE_VARIABLES) * ELEMENT_BYTES);
   const slices = {
-    next: memory.allocate(SLICES * ELEMENT_BYTES),
-    previous: memory.allocate(SLICES * ELEMENT_BYTES),
+    next: memory.allocateZeros(SLICES * ELEMENT_BYTES),
+    previous: memory.allocateZeros(SLICES * ELEMENT_BYTES),
   };
-  kernels.sliceSums(log.claims.next, log.sliceBytes, slices.next);
-  kernels.sliceSums(log.claims.previous, log.sliceBytes, slices.previous);
+  for (const log of logs) await addGateSums(session, log, sums);
   const known = binaryPoints(SLICE_VARIABLES);
-  const point = await prover.step(sums, SLICE_VARIABLES, known, (values, by) => {
-    known.forEach((at, s) => copy(session, slices[by], s, values, at));
-  });
-  let { x, y } = await foldLog(session, log, point, base);
-  let blocks = log.sliceBytes / VECTOR_BYTES;
+  let point = await prover.step(
+    ...([sums, SLICE_VARIABLES, known] as const),
+    (values, by) => known.forEach((at, s) => copy(session, slices[by], s, values, at)),
+    () => {
+      for (const { claims, sliceBytes } of logs) {
+        kernels.sliceSums(claims.next, sliceBytes, slices.next);
+        kernels.sliceSums(claims.previous, sliceBytes, slices.previous);
+      }
+    },
+  );
+  let blocks = blockCount(logs);
+  let x = await foldLogs(session, logs, 'x', point, base);
+  let y = await foldLogs(session, logs, 'y', point, base);
 
-  for (const variables of blockSteps(blocks)) {
-    const parts = 2 ** variables;
-    blocks = Math.ceil(blocks / parts);
+  while (blocks > FEW_BLOCKS) {
+    const step = nextStep(blocks);
     kernels.loadFactor(base);
-    const sums = blockSums(session, x, y, blocks, variables);
-    const point = await prover.step(sums, variables, [0], prover.sumRule(variables));
-    x = foldBlocks(session, x, blocks, variables, point);
-    y = foldBlocks(session, y, blocks, variables, point);
+    point = await prover.stepBySum(blockSums(session, x, y, step), step.variables);
+    x = foldBlocks(session, x, step, point);
+    y = foldBlocks(session, y, step, point);
+    blocks = step.blocks;
   }
+  const few = { x: lastBlocks(session, x, blocks, base), y: lastBlocks(session, y, blocks) };
+  const variables = lastVariables(blocks);
+  kernels.loadFactor(base);
+  point = await prover.stepBySum(lastSums(session, few.x, few.y, variables), variables);
+  const block = {
+    x: foldLast(session, few.x, variables, point),
+    y: foldLast(session, few.y, variables, point),
+  };
 
   kernels.loadFactor(base);
-  const lanes = { x: elements(session, x, true), y: elements(session, y, false) };
-  const point7 = await prover.step(
-    elementSums(session, lanes.x, lanes.y, LANE_VARIABLES),
-    LANE_VARIABLES,
-    [0],
-    prover.sumRule(LANE_VARIABLES),
-  );
-  for (const { a, b } of [lanes.x, lanes.y]) {
-    kernels.foldElements(a, LANE_VARIABLES, point7);
-    kernels.foldElements(b, LANE_VARIABLES, point7);
-  }
+  const lanes = { x: elements(session, block.x, true), y: elements(session, block.y, false) };
+  const laneSums = elementSums(session, lanes.x, lanes.y, LANE_VARIABLES);
+  point = await prover.stepBySum(laneSums, LANE_VARIABLES);
+  foldElements(session, lanes.x, LANE_VARIABLES, point);
+  foldElements(session, lanes.y, LANE_VARIABLES, point);
   await foldMask(session, prover, lanes.x, lanes.y);
   return { open: () => openProof(session, lanes.x, lanes.y, prover.claims, start) };
 }
@@ -185,6 +185,7 @@ class Prover {
    * @param values this party's own polynomial
    * @param known which values are not sent, as the verifiers know them
    * @param complete puts these in their places among the values that a verifier holds
+   * @param meanwhile what can be done while a message is on its way
    * @returns the point
    */
   async step(
@@ -192,6 +193,7 @@ class Prover {
     variables: number,
     known: number[],
     complete: (values: number, by: keyof Claims) => void,
+    meanwhile: () => void = () => undefined,
   ): Promise<number> {
     const session = this.#session;
     const { memory, kernels, proof } = session;
@@ -209,7 +211,9 @@ class Prover {
     });
     kernels.xorBytes(message, proof.next.fill(length), message, length);
     const shares = { next: memory.allocate(length), previous: proof.own.fill(length) };
-    await session.exchange('previous', message, length, shares.next);
+    const exchanged = session.exchange('previous', message, length, shares.next);
+    meanwhile();
+    await exchanged;
 
     const point = await lateCoin(session, this.#opened, variables * ELEMENT_BYTES);
     for (const by of ['next', 'previous'] as const) {
@@ -227,190 +231,42 @@ class Prover {
     return point;
   }
 
-  /** Values at all points of {0, 1}^variables add up to the claim: this gives the first. */
-  sumRule(variables: number): (values: number, by: keyof Claims) => void {
+  /** {@link Prover.step} where the values at {0, 1}^variables add up to the claim, which gives the first one. */
+  stepBySum(values: number, variables: number): Promise<number> {
     const { memory } = this.#session;
-    return (values, by) => {
+    return this.step(values, variables, [0], (values, by) => {
       const [first, ...others] = binaryPoints(variables).map((at) =>
         memory.words(values + at * ELEMENT_BYTES, 2),
       );
       first.set(memory.words(this.claims[by], 2));
       for (const other of others) other.forEach((word, n) => (first[n] ^= word));
-    };
+    });
   }
-}
-
-/** Copies element `n` at `from` to element `m` at `to`. */
-function copy({ memory }: Session, from: number, n: number, to: number, m: number): void {
-  memory
-    .bytes(to + m * ELEMENT_BYTES, ELEMENT_BYTES)
-    .set(memory.bytes(from + n * ELEMENT_BYTES, ELEMENT_BYTES));
-}
-
-async function gateSums({ memory, kernels }: Session, log: GateLog): Promise<number> {
-  const { x, y, sliceBytes } = log;
-  const sums = memory.allocateZeros(points(SLICE_VARIABLES) * ELEMENT_BYTES);
-  const mark = memory.mark();
-  const scratch = memory.allocate(kernels.gateSumsScratch());
-  for (let from = 0; from < sliceBytes; from += SUM_BYTES) {
-    if (from > 0) await nextTurn();
-    const to = Math.min(sliceBytes, from + SUM_BYTES);
-    kernels.gateSums(x.a, x.b, y.a, y.b, sliceBytes, from, to, scratch, sums);
-  }
-  memory.release(mark);
-  return sums;
-}
-
-/** Positions at the point: a 128th of the gates, in blocks; those of x are weighted. */
-async function foldLog(
-  session: Session,
-  { x, y, sliceBytes }: GateLog,
-  point: number,
-  base: number,
-): Promise<{ x: Shares; y: Shares }> {
-  const { memory, kernels } = session;
-  const blocks = sliceBytes / VECTOR_BYTES;
-  const folded = { x: allocateBlocks(session, blocks), y: allocateBlocks(session, blocks) };
-  const mark = memory.mark();
-  const weights = memory.allocate(SLICES * ELEMENT_BYTES);
-  const scratch = memory.allocate(kernels.foldScratch());
-  // A block has two words: its weight is a power of the square.
-  const squared = memory.allocate(ELEMENT_BYTES);
-  kernels.multiplyElements(base, base, squared);
-  kernels.loadFactor(squared);
-  for (const [from, to, isWeighted] of [
-    [x, folded.x, true],
-    [y, folded.y, false],
-  ] as const) {
-    kernels.weightsAt(point, SLICE_VARIABLES, weights);
-    for (let end = blocks; end > 0; end -= FOLD_BLOCKS) {
-      if (end < blocks) await nextTurn();
-      const first = Math.max(0, end - FOLD_BLOCKS);
-      kernels.foldSlices(
-        from.a,
-        from.b,
-        sliceBytes,
-        first,
-        end,
-        weights,
-        isWeighted,
-        scratch,
-        to.a,
-        to.b,
-      );
-    }
-  }
-  memory.release(mark);
-  return folded;
-}
-
-/** Room for both shares of blocks, and for blocks of zeros that make them as many as the next step folds. */
-function allocateBlocks(session: Session, blocks: number): Shares {
-  const parts = 2 ** blockVariables(blocks);
-  const room = Math.ceil(blocks / parts) * parts;
-  const shares = session.allocate(room * BLOCK_BYTES);
-  for (const share of [shares.a, shares.b]) {
-    session.memory.bytes(share + blocks * BLOCK_BYTES, (room - blocks) * BLOCK_BYTES).fill(0);
-  }
-  return shares;
-}
-
-/** The sum of all products at each point, of 2^variables parts of `blocks` blocks. */
-function blockSums(
-  session: Session,
-  x: Shares,
-  y: Shares,
-  blocks: number,
-  variables: number,
-): number {
-  const { memory, kernels } = session;
-  const sums = memory.allocate(points(variables) * ELEMENT_BYTES);
-  const mark = memory.mark();
-  const length = 2 ** variables * blocks * BLOCK_BYTES;
-  const [xs, ys] = [x, y].map(({ a, b }) => {
-    const sum = memory.allocate(length);
-    kernels.xorBytes(a, b, sum, length);
-    return sum;
-  });
-  const scratch = memory.allocate(kernels.blockSumScratch());
-  for (let point = 0; point < points(variables); point++) {
-    const out = sums + point * ELEMENT_BYTES;
-    kernels.blockSum(xs, ys, blocks, variables, point, scratch, out);
-  }
-  memory.release(mark);
-  return sums;
-}
-
-/** 2^variables parts of `blocks` blocks as one, at the point. */
-function foldBlocks(
-  session: Session,
-  from: Shares,
-  blocks: number,
-  variables: number,
-  point: number,
-): Shares {
-  const { memory, kernels } = session;
-  const folded = allocateBlocks(session, blocks);
-  const mark = memory.mark();
-  const parts = 2 ** variables;
-  const weights = memory.allocate(parts * ELEMENT_BYTES);
-  const rows = memory.allocate(parts * ROWS_BYTES);
-  const scratch = memory.allocate(kernels.foldScratch());
-  kernels.weightsAt(point, variables, weights);
-  kernels.foldBlocks(from.a, from.b, blocks, parts, weights, rows, scratch, folded.a, folded.b);
-  memory.release(mark);
-  return folded;
-}
-
-/** Both shares of a block's elements. */
-function elements(session: Session, block: Shares, isWeighted: boolean): Shares {
-  const out = session.allocate(BLOCK_BYTES);
-  session.kernels.elements(block.a, isWeighted, out.a);
-  session.kernels.elements(block.b, isWeighted, out.b);
-  return out;
-}
-
-/** The product at each point, of 2^variables elements. */
-function elementSums(session: Session, x: Shares, y: Shares, variables: number): number {
-  const { memory, kernels } = session;
-  const sums = memory.allocate(points(variables) * ELEMENT_BYTES);
-  const mark = memory.mark();
-  const count = 2 ** variables;
-  const length = count * ELEMENT_BYTES;
-  const [xs, ys] = [x, y].map(({ a, b }) => {
-    const sum = memory.allocate(length);
-    kernels.xorBytes(a, b, sum, length);
-    return sum;
-  });
-  const scratch = memory.allocate(2 * length);
-  kernels.elementProducts(count, points(variables) / 3, xs, ys, sums, scratch);
-  memory.release(mark);
-  return sums;
 }
 
 /** Folds a random position into the last one, of which each verifier knows a share. */
-async function foldMask(session: Session, prover: Prover, x: Shares, y: Shares): Promise<void> {
+async function foldMask(session: Session, prover: Prover, x: Factors, y: Factors): Promise<void> {
   const { kernels, proof } = session;
   const [own, next] = [proof.own.fill(2 * ELEMENT_BYTES), proof.next.fill(2 * ELEMENT_BYTES)];
   for (const [n, value] of [x, y].entries()) {
     copy(session, own, n, value.a, 1);
     copy(session, next, n, value.b, 1);
+    const second = ELEMENT_BYTES;
+    kernels.xorBytes(value.a + second, value.b + second, value.own + second, ELEMENT_BYTES);
   }
   const sums = elementSums(session, x, y, MASK_VARIABLES);
   const point = await prover.step(sums, MASK_VARIABLES, [0], (values, by) => {
     copy(session, prover.claims[by], 0, values, 0);
   });
-  for (const { a, b } of [x, y]) {
-    kernels.foldElements(a, MASK_VARIABLES, point);
-    kernels.foldElements(b, MASK_VARIABLES, point);
-  }
+  foldElements(session, x, MASK_VARIABLES, point);
+  foldElements(session, y, MASK_VARIABLES, point);
 }
 
 /** Of the next party's proof, this party gets the other share from the party after that, its previous one. */
 async function openProof(
   session: Session,
-  x: Shares,
-  y: Shares,
+  x: Factors,
+  y: Factors,
   claims: Claims,
   start: number,
 ): Promise<void> {

@@ -21,17 +21,17 @@ export interface Kernels {
     stride: number,
     length: number,
   ): void;
-  sliceSums(stream: number, sliceBytes: number, out: number): void;
+  sliceSums(stream: number, sliceBytes: number, sums: number): void;
   gateSums(
-    xOwn: number,
-    xNext: number,
-    yOwn: number,
-    yNext: number,
+    xStream: number,
+    xOther: number,
+    yStream: number,
+    yOther: number,
     sliceBytes: number,
     from: number,
     to: number,
     scratch: number,
-    out: number,
+    sums: number,
   ): void;
   gateSumsScratch(): number;
   foldSlices(
@@ -49,6 +49,7 @@ export interface Kernels {
   foldBlocks(
     a: number,
     b: number,
+    stride: number,
     count: number,
     terms: number,
     weights: number,
@@ -58,10 +59,12 @@ export interface Kernels {
     outB: number,
   ): void;
   foldScratch(): number;
+  scaleBlock(block: number, element: number, scratch: number, out: number): void;
   blockSum(
     x: number,
     y: number,
     count: number,
+    cycle: number,
     variables: number,
     point: number,
     scratch: number,
@@ -94,6 +97,7 @@ export interface Kernels {
     zeroB: number,
     out: number,
   ): void;
+  asconPublic(s: number, known: number, lanes: number, mask: number, out: number): void;
   asconEnd(
     a: number,
     b: number,
@@ -125,6 +129,8 @@ export interface Kernels {
     out: number,
     length: number,
   ): void;
+  sumCarries(x: number, y: number, carries: number, rowBytes: number, length: number): void;
+  andChain(factors: number, products: number, rowBytes: number, length: number): void;
   planesFromWords(
     values: number,
     count: number,

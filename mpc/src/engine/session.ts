@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Channel, Direction, PartyIndex } from './channel.ts';
 import { Generator, SEED_BYTES } from './generator.ts';
+import type { AdviceLog } from './advice-log.ts';
 import type { GateLog } from './gate-log.ts';
 import { Memory, type Kernels } from './memory.ts';
 import type { Transcript } from './transcript.ts';
@@ -51,10 +52,10 @@ export class Session {
   readonly proof: GeneratorPair;
   /** Where gates are recorded for verification; absent in the semi-honest protocol. */
   log: GateLog | undefined;
+  /** Where advice is recorded for verification; absent in the same runs. */
+  adviceLog: AdviceLog | undefined;
   /** Notes what a neighbour must hold too, to be compared later; absent in the semi-honest protocol. */
   transcript: Transcript | undefined;
-  /** Notes sharings that must be of zero, to be compared after that; absent in the same runs. */
-  residues: Transcript | undefined;
 
   private constructor(
     channel: Channel,
@@ -114,22 +115,6 @@ export class Session {
   /** Notes bytes that the neighbour in this direction must hold too. */
   agree(neighbour: Direction, pointer: number, length: number): void {
     this.transcript?.add(neighbour, this.memory.bytes(pointer, length));
-  }
-
-  /**
-   * Notes that `length` shared bytes must be zero; their memory may be released afterwards. When they
-   * are not, the comparison may tell a cheater what they are: it must be able to know without.
-   */
-  expectZero(x: Shares, length: number): void {
-    if (!this.residues) return;
-    const { memory, kernels } = this;
-    const mark = memory.mark();
-    // Shares i and i + 1 of zero add up to share i + 2, which the next party holds as its second.
-    const third = memory.allocate(length);
-    kernels.xorBytes(x.a, x.b, third, length);
-    this.residues.add('previous', memory.bytes(x.b, length));
-    this.residues.add('next', memory.bytes(third, length));
-    memory.release(mark);
   }
 
   /** Allocates two shares of `length` bytes each. */

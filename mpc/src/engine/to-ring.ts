@@ -1,13 +1,10 @@
 /**
- * Malicious with abort, 1 of 3 corrupted, once gates and residues are verified and the neighbours agree:
+ * Malicious with abort, 1 of 3 corrupted, once gates and advice are verified and the neighbours agree:
  * numbers shared in binary to ring elements (ABY3, Mohassel and Rindal, CCS 2018, section 5.4). Two of
  * the three arithmetic shares are random numbers, each known to two parties; the third is the value
  * minus these, computed in binary and opened to the two parties that hold it. What is subtracted does
- * not depend on the value, so {@link prepareMasks} can run ahead. Of 8-bit values: 30 ANDs, 37 ahead,
- * and 16 bits to open.
- *
- * One party, the adviser, holds both random numbers. It shares the carries of their sum, and one round of
- * gates then verifies them all at once.
+ * not depend on the value, so {@link prepareMasks} can run ahead, by {@link advise}. Of 8-bit values: 30
+ * ANDs, or 23 in wide planes, 37 products to advise on, and 16 bits to open.
  *
  * Opening costs one round: every party learns the component that it misses from the previous party, and
  * the next one, who holds it too, vouches for it ({@link Session.agree}). To compare the opened shares
@@ -16,19 +13,12 @@
  * since the random number that a learner lacks has a fresh bit for every opened one.
  */
 import { RING_BITS } from '../model.ts';
+import { advise, adviseCost, allocateSum, prefixRows, type Advised } from './advice.ts';
 import { carries, carriesCost, evaluate, planeBytes, type Circuit } from './adder.ts';
-import { and, andCost, gatesCost, sumCosts, xor, type AndGate, type Cost } from './binary.ts';
+import { gatesCost, sumCosts, xor, type AndGate, type Cost } from './binary.ts';
 import { row } from './carry.ts';
 import type { PartyIndex } from './channel.ts';
-import {
-  holderCost,
-  holderRound,
-  planeWords,
-  segments,
-  segmentSize,
-  type Role,
-  type Segment,
-} from './roles.ts';
+import { planeWords, segments, segmentSize, type Segment } from './roles.ts';
 import { WORD_BYTES } from './ring.ts';
 import type { Session, Shares } from './session.ts';
 
@@ -45,181 +35,45 @@ export interface RingMask {
   words: Shares;
 }
 
-/** Carries into positions 1 to RING_BITS - 1. */
-const CARRY_ROWS = RING_BITS - 1;
-
-/** Rows of prefixes: no carry leaves the last position. */
-const prefixRows = (bits: number): number => Math.max(0, RING_BITS - 1 - bits);
-
-/** Advised bits of a value, each verified by one gate: carries, and prefixes but the first. */
-const adviceRows = (bits: number): number => CARRY_ROWS + Math.max(0, prefixRows(bits) - 1);
-
-export function prepareMasksCost(index: PartyIndex, count: number, bits: number): Required<Cost> {
-  const rows = adviceRows(bits);
-  return sumCosts(
-    holderCost(adviceSegments(index, planeWords(count)), rows * WORD_BYTES),
-    andCost(rows * planeBytes(count)),
-  );
+/** Values that will become ring elements together. */
+export interface Conversion {
+  count: number;
+  /** Bits of a value. */
+  bits: number;
 }
+
+export const prepareMasksCost = (index: PartyIndex, conversions: Conversion[]): Required<Cost> =>
+  adviseCost(
+    index,
+    conversions.map(({ count, bits }) => ({ count, width: bits })),
+  );
 
 /** The segment whose share `h` is opened to its holders, parties h and h - 1. */
 const openedSegment = (h: number, words: number): Segment =>
   segments((h % 3) as PartyIndex, words).holder;
 
-/**
- * Where share h is opened, party h + 1 advises: it holds shares h + 1 and h + 2 and does not learn share
- * h. So the holder is the adviser, the receiver holds share h + 2 too and the helper share h + 1.
- */
-const adviceSegments = (index: PartyIndex, words: number): Record<Role, Segment> =>
-  segments(((index + 2) % 3) as PartyIndex, words);
-
-/** Masks for `count` values of `bits` bits. */
+/** A mask for each conversion, all in one round. */
 export async function prepareMasks(
   session: Session,
-  count: number,
-  bits: number,
-): Promise<RingMask> {
-  const { memory, kernels, pair, index } = session;
-  const words = planeWords(count);
-  const plane = planeBytes(count);
-  const padded = words * PLANE_BITS;
-  const planes = session.allocate(RING_BITS * plane);
-  const prefixes = session.allocate(prefixRows(bits) * plane);
-  const out = session.allocate(padded * WORD_BYTES);
+  conversions: Conversion[],
+): Promise<RingMask[]> {
+  const { memory, kernels, pair } = session;
+  const masks = conversions.map(({ count, bits }): RingMask => {
+    const words = session.allocate(planeWords(count) * PLANE_BITS * WORD_BYTES);
+    return { words, ...allocateSum(session, { count, width: bits }) };
+  });
   const mark = memory.mark();
-  const own = pair.own.take(padded * WORD_BYTES);
-  const next = pair.next.take(padded * WORD_BYTES);
-  kernels.negate24(own, out.a, padded);
-  kernels.negate24(next, out.b, padded);
-
-  // Where share h is opened: the random numbers of shares h + 1 and h + 2, each in its own XOR share.
-  const first = session.allocateZeros(RING_BITS * plane);
-  const second = session.allocateZeros(RING_BITS * plane);
-  const place = (values: number, h: number, target: number): void => {
-    const segment = openedSegment(h, words);
-    kernels.planesFromWords(values, padded, segment.first, segment.last, RING_BITS, target, words);
-  };
-  place(own, index + 2, first.a);
-  place(own, index + 1, second.a);
-  place(next, index, first.b);
-  place(next, index + 2, second.b);
-  const advice = await advise(session, own, next, words, bits);
-  await sumAdvised(session, first, second, advice, bits, plane, planes, prefixes);
+  const sums = masks.map(({ words, planes, prefixes }, n): Advised => {
+    const { count, bits } = conversions[n];
+    const padded = planeWords(count) * PLANE_BITS;
+    const [a, b] = [pair.own, pair.next].map((pair) => pair.fill(padded * WORD_BYTES));
+    kernels.negate24(a, words.a, padded);
+    kernels.negate24(b, words.b, padded);
+    return { words: { a, b }, count: padded, width: bits, out: { planes, prefixes } };
+  });
+  await advise(session, sums);
   memory.release(mark);
-  return { planes, prefixes, words: out };
-}
-
-/**
- * The adviser shares what it knows as (0, r, bit ^ r), the first of them share h, with r known to it and
- * to the helper. This shows nothing to either: the helper has r alone, the receiver what r masks.
- *
- * @returns a row of zeros, the carry into position 0; then {@link adviceRows} rows
- */
-async function advise(
-  session: Session,
-  x: number,
-  y: number,
-  words: number,
-  bits: number,
-): Promise<Shares> {
-  const { memory, kernels, pair, index } = session;
-  const plane = words * WORD_BYTES;
-  const rows = adviceRows(bits);
-  const advice = session.allocateZeros((1 + rows) * plane);
-  const parts = adviceSegments(index, words);
-  const { holder, receiver, helper } = parts;
-  const size = (segment: Segment): number => segmentSize(segment) * rows * WORD_BYTES;
-  const mark = memory.mark();
-  const known = row(advice, 1, plane);
-  const send = memory.allocate(size(holder));
-  adviceBits(session, x, y, holder, bits, send);
-  const mask = pair.own.take(size(holder));
-  kernels.xorBytes(send, mask, send, size(holder));
-  const received = memory.allocate(size(receiver));
-  await holderRound(session, parts, rows * WORD_BYTES, send, received);
-  scatter(session, mask, holder, rows, plane, known.a);
-  scatter(session, send, holder, rows, plane, known.b);
-  scatter(session, received, receiver, rows, plane, known.a);
-  scatter(session, pair.next.take(size(helper)), helper, rows, plane, known.b);
-  memory.release(mark);
-  return advice;
-}
-
-/** In clear, of one segment: rows of the carries of x + y, then of all prefixes but the first. */
-function adviceBits(
-  { memory, kernels }: Session,
-  x: number,
-  y: number,
-  segment: Segment,
-  bits: number,
-  out: number,
-): void {
-  const { first, last } = segment;
-  const size = segmentSize(segment);
-  const end = last * PLANE_BITS;
-  const mark = memory.mark();
-  const carries = memory.allocate(end * WORD_BYTES);
-  const prefixes = memory.allocate(end * WORD_BYTES);
-  const [xs, ys, cs, ps] = [x, y, carries, prefixes].map((at) => memory.words(at, end));
-  for (let n = first * PLANE_BITS; n < end; n++) {
-    const sum = xs[n] + ys[n];
-    cs[n] = (sum ^ xs[n] ^ ys[n]) >>> 1;
-    // Adding one at position `bits` carries into a higher one where the prefix below it is one.
-    ps[n] = ((sum + 2 ** bits) ^ sum) >>> (bits + 2);
-  }
-  const write = (values: number, count: number, at: number): void => {
-    const start = at - first * WORD_BYTES;
-    kernels.planesFromWords(values, end, first, last, count, start, size);
-  };
-  write(carries, CARRY_ROWS, out);
-  write(prefixes, adviceRows(bits) - CARRY_ROWS, out + CARRY_ROWS * size * WORD_BYTES);
-  memory.release(mark);
-}
-
-/**
- * Planes of x + y and the prefixes, from advice. The majority of three bits is ((x ^ c) & (y ^ c)) ^ c, so
- * with each carry as this says, and none into position 0, all are right. The adviser knows all these
- * bits, and whoever else cheats adds an error to a product: what should be zero and is not is known to
- * the cheater beforehand, and that it shows tells nothing.
- */
-async function sumAdvised(
-  session: Session,
-  x: Shares,
-  y: Shares,
-  advice: Shares,
-  bits: number,
-  plane: number,
-  planes: Shares,
-  prefixes: Shares,
-): Promise<void> {
-  const rows = adviceRows(bits);
-  const products = session.allocate(rows * plane);
-  const gate = (a: Shares, b: Shares, n: number): AndGate => {
-    return { x: a, y: b, out: row(products, n, plane) };
-  };
-  xor(session, x, advice, x, RING_BITS * plane);
-  xor(session, x, y, planes, RING_BITS * plane);
-  xor(session, y, advice, y, RING_BITS * plane);
-  const gates: AndGate[] = [];
-  for (let j = 0; j < CARRY_ROWS; j++) gates.push(gate(row(x, j, plane), row(y, j, plane), j));
-  if (prefixRows(bits) > 0) {
-    copy(session, row(planes, bits, plane), prefixes, plane);
-    const advised = row(advice, 1 + CARRY_ROWS, plane);
-    copy(session, advised, row(prefixes, 1, plane), (prefixRows(bits) - 1) * plane);
-  }
-  for (let n = 1; n < prefixRows(bits); n++) {
-    const bit = row(planes, bits + n, plane);
-    gates.push(gate(row(prefixes, n - 1, plane), bit, CARRY_ROWS + n - 1));
-  }
-  await and(session, gates, plane);
-  xor(session, products, advice, products, CARRY_ROWS * plane);
-  xor(session, products, row(advice, 1, plane), products, rows * plane);
-  session.expectZero(products, rows * plane);
-}
-
-function copy({ memory }: Session, from: Shares, to: Shares, length: number): void {
-  memory.bytes(to.a, length).set(memory.bytes(from.a, length));
-  memory.bytes(to.b, length).set(memory.bytes(from.b, length));
+  return masks;
 }
 
 /** Carries of the positions that the value reaches. */
@@ -277,7 +131,9 @@ function* maskedSum(
     gates.push({ x: row(mask.prefixes, n, plane), y: incoming, out: row(upper, n + 1, plane) });
   }
   if (gates.length > 0) yield gates;
-  copy(session, incoming, upper, plane);
+  const { memory } = session;
+  memory.bytes(upper.a, plane).set(memory.bytes(incoming.a, plane));
+  memory.bytes(upper.b, plane).set(memory.bytes(incoming.b, plane));
   xor(session, upper, row(mask.planes, bits, plane), upper, (RING_BITS - bits) * plane);
 }
 
@@ -351,20 +207,4 @@ function gather(
     }
   }
   return pointer;
-}
-
-/** Copies a buffer to a segment of `count` rows. */
-function scatter(
-  { memory }: Session,
-  from: number,
-  segment: Segment,
-  count: number,
-  plane: number,
-  rows: number,
-): void {
-  const length = segmentSize(segment) * WORD_BYTES;
-  for (let j = 0; j < count; j++) {
-    const to = rows + j * plane + segment.first * WORD_BYTES;
-    memory.bytes(to, length).set(memory.bytes(from + j * length, length));
-  }
 }

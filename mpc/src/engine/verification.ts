@@ -7,6 +7,7 @@
  */
 import { COIN_COST, lateCoin, tossCoin } from './coin.ts';
 import { reveal, revealCost, sumCosts, type Cost } from './binary.ts';
+import { AdviceLog } from './advice-log.ts';
 import type { Checks } from './checks.ts';
 import { checkDense, denseCheckCost } from './dense-check.ts';
 import { GateLog } from './gate-log.ts';
@@ -16,40 +17,50 @@ import type { Session, Shares } from './session.ts';
 import { COMPARE_COST, Transcript } from './transcript.ts';
 import type { DenseRecord } from './verified-dense.ts';
 
+/** What is recorded, bytes. */
+export interface Recorded {
+  /** AND gates of all parties. */
+  gates: number;
+  /** Products on which one party advises, the most of any. */
+  advised: number;
+}
+
 /** @param inputs of all dense layers together */
-export const completeCost = (gateBytes: number, inputs: number): Required<Cost> =>
+export const completeCost = ({ gates, advised }: Recorded, inputs: number): Required<Cost> =>
   sumCosts(
     denseCheckCost(inputs),
     COIN_COST,
-    checkGatesCost(gateBytes),
+    checkGatesCost(gates, advised),
     COMPARE_COST,
     COMPARE_COST,
   );
 
 export class Verification implements Checks {
   readonly #session: Session;
-  readonly #log: GateLog;
+  readonly #gates: GateLog;
+  readonly #advice: AdviceLog;
   readonly #layers: DenseRecord[] = [];
   readonly #opened: Transcript;
   readonly #residues: Transcript;
 
   /**
    * Begins to record.
-   * @param gateBytes bytes of all AND gates that will follow
+   * @param capacity of all that will follow
    */
-  constructor(session: Session, gateBytes: number) {
+  constructor(session: Session, capacity: Recorded) {
     this.#session = session;
-    this.#log = new GateLog(session, gateBytes);
+    this.#gates = new GateLog(session, capacity.gates);
+    this.#advice = new AdviceLog(session, capacity.advised);
     this.#opened = new Transcript(session);
     this.#residues = new Transcript(session);
-    session.log = this.#log;
+    session.log = this.#gates;
+    session.adviceLog = this.#advice;
     session.transcript = this.#opened;
-    session.residues = this.#residues;
   }
 
-  /** Bytes of gates so far. */
-  get gateBytes(): number {
-    return this.#log.used;
+  /** So far. */
+  get recorded(): Recorded {
+    return { gates: this.#gates.used, advised: this.#advice.used };
   }
 
   recordLayer(record: DenseRecord): void {
@@ -90,12 +101,13 @@ export class Verification implements Checks {
   async complete(): Promise<void> {
     const session = this.#session;
     session.log = undefined;
+    session.adviceLog = undefined;
     session.transcript = undefined;
-    session.residues = undefined;
-    this.#log.finish();
+    this.#gates.finish();
+    this.#advice.finish();
     const coin = await tossCoin(session, this.#opened);
     await checkDense(session, this.#layers, coin, this);
-    const proof = await proveGates(session, this.#log, coin, this.#opened);
+    const proof = await proveGates(session, [this.#gates, this.#advice], coin, this.#opened);
     await this.#opened.compare();
     await proof.open();
     await this.#residues.compare();

@@ -1,7 +1,7 @@
 /**
  * Malicious with abort, 1 of 3 corrupted, once the gates are verified and the neighbours agree: shared
  * bytes to ring elements by {@link bitsToRing} (ABY3, Mohassel and Rindal, CCS 2018, section 5.4). 7
- * rounds and 30 ANDs, 37 ahead, and 16 bits to open.
+ * rounds and 30 ANDs, 37 products to advise on ahead, and 16 bits to open; in wide planes 10 rounds and 23 ANDs.
  */
 import { planeBytes } from './adder.ts';
 import type { Cost } from './binary.ts';

@@ -14,8 +14,14 @@ import type { LoadedModel, PhaseListener } from './classify.ts';
 import { planeWords } from './roles.ts';
 import { padRows, roundUp, WORD_BYTES } from './ring.ts';
 import type { Session, Shares } from './session.ts';
-import { prepareMasks, prepareMasksCost, type RingMask } from './to-ring.ts';
-import { completeCost, openBits, openBitsCost, Verification } from './verification.ts';
+import { prepareMasks, prepareMasksCost, type Conversion, type RingMask } from './to-ring.ts';
+import {
+  completeCost,
+  openBits,
+  openBitsCost,
+  Verification,
+  type Recorded,
+} from './verification.ts';
 import { argmaxVerified, argmaxVerifiedCost } from './verified-argmax.ts';
 import { BYTE_BITS, bytesToRingVerified, bytesToRingVerifiedCost } from './verified-bytes.ts';
 import { denseVerified, denseVerifiedCost } from './verified-dense.ts';
@@ -24,7 +30,7 @@ import { reluBits, reluTruncateVerified, reluVerifiedCost } from './verified-rel
 const wideLanes = (lanes: number): number => roundUp(lanes, ARGMAX_LANE_MULTIPLE);
 
 /** Counts and widths of the values that are converted to ring elements, in order. */
-function conversions({ widths, fractionBits }: Architecture, lanes: number) {
+function conversions({ widths, fractionBits }: Architecture, lanes: number): Conversion[] {
   const hidden = widths.slice(1, -1);
   return [
     { count: BEAT_SAMPLES * lanes, bits: BYTE_BITS },
@@ -34,11 +40,7 @@ function conversions({ widths, fractionBits }: Architecture, lanes: number) {
 }
 
 const masksCost = (index: PartyIndex, architecture: Architecture, lanes: number): Required<Cost> =>
-  sumCosts(
-    ...conversions(architecture, lanes).map(({ count, bits }) =>
-      prepareMasksCost(index, count, bits),
-    ),
-  );
+  prepareMasksCost(index, conversions(architecture, lanes));
 
 function analysisCost(
   index: PartyIndex,
@@ -60,9 +62,9 @@ function analysisCost(
   return sumCosts(...costs);
 }
 
-/** Bytes of all AND gates of a chunk. */
-const gateBytes = (architecture: Architecture, lanes: number): number =>
-  masksCost(0, architecture, lanes).gates + analysisCost(0, architecture, lanes).gates;
+/** What a chunk will record, the same at all parties. */
+const recordedCost = (architecture: Architecture, lanes: number): Recorded =>
+  sumCosts(masksCost(0, architecture, lanes), analysisCost(0, architecture, lanes));
 
 /** Rounds and bytes of a chunk at party `index`: what needs no input, and the rest. */
 export function classifyVerifiedCost(
@@ -70,13 +72,13 @@ export function classifyVerifiedCost(
   architecture: Architecture,
   lanes: number,
 ): { offline: Required<Cost>; online: Required<Cost> } {
-  const gates = gateBytes(architecture, lanes);
+  const recorded = recordedCost(architecture, lanes);
   const inputs = architecture.widths.slice(0, -1).reduce((sum, width) => sum + width, 0);
   return {
     offline: masksCost(index, architecture, lanes),
     online: sumCosts(
       analysisCost(index, architecture, lanes),
-      completeCost(gates, inputs),
+      completeCost(recorded, inputs),
       openBitsCost(planeWords(lanes) * WORD_BYTES),
     ),
   };
@@ -96,11 +98,8 @@ export async function prepareChunk(
   architecture: Architecture,
   lanes: number,
 ): Promise<Prepared> {
-  const verification = new Verification(session, gateBytes(architecture, lanes));
-  const masks: RingMask[] = [];
-  for (const { count, bits } of conversions(architecture, lanes)) {
-    masks.push(await prepareMasks(session, count, bits));
-  }
+  const verification = new Verification(session, recordedCost(architecture, lanes));
+  const masks = await prepareMasks(session, conversions(architecture, lanes));
   return { lanes, verification, masks };
 }
 

@@ -8,7 +8,7 @@
  * notice. Nothing of an entry has been used by then.
  */
 import { equalBytes, hash, HASH_BYTES, MozaikError } from '@mozaik/protocol';
-import type { Channel } from '../engine/channel.ts';
+import { rotateBoth, type Channel } from '../engine/channel.ts';
 import type { Peers, PeerSession, SessionRequest } from './peers.ts';
 import type { Contents, Entry, Pool } from './pool.ts';
 
@@ -95,10 +95,8 @@ const reservation = (entry: Uint8Array, { job }: SessionRequest): Uint8Array =>
  */
 async function agree(channel: Channel, reserved: Uint8Array, view: Uint8Array): Promise<boolean> {
   const own = Buffer.concat([reserved, view]);
-  const heard = [
-    await channel.rotate('next', own, own.length),
-    await channel.rotate('previous', own, own.length),
-  ];
+  const { previous, next } = await rotateBoth(channel, own, own);
+  const heard = [previous, next];
   if (heard.some((one) => !equalBytes(one.subarray(0, HASH_BYTES), reserved))) return false;
   if (heard.some((one) => !equalBytes(one, own))) throw new MozaikError('INPUTS_DIFFER');
   return true;

@@ -25,6 +25,7 @@ interface Options extends AgentOptions {
   ecg?: string;
   leadsOff?: string[];
   keep?: number;
+  ledger?: number;
   gateway?: string;
   wifi?: string;
   dryRun?: true;
@@ -35,7 +36,8 @@ A key is made for the board, written to it together with the code, and kept in t
 board's self-test has passed. It is shown nowhere. The board is then registered.
 Espruino boards need the "espruino" tool, Moddable boards the Moddable SDK. PUCKJS, PIXLJS, MDBT42Q, JOLTJS
 and BANGLEJS2 have Bluetooth only: their samples go through "mozaik gateway". ESPRUINOWIFI and ESP32 publish
-to --broker; connecting to the WiFi is left to your own program on the board.
+to --broker; connecting to the WiFi is left to your own program on the board. An Espruino board needs two free
+pages of flash for its nonce ledger: those two do not say which are free, and need --ledger.
 --keep wears the flash out: an nRF52's in weeks of continuous use. See docs/boards.md.`;
 
 /** Each takes 5 bytes of the board's RAM. */
@@ -45,6 +47,13 @@ const PIN = /^[A-Za-z]{1,2}\d{1,3}$/;
 function pin(text: string): string {
   if (!PIN.test(text)) throw new InvalidArgumentError('expected a pin such as D1 or A0');
   return text;
+}
+
+const ADDRESS = /^(0x[0-9a-f]{1,8}|[0-9]{1,10})$/i;
+
+function address(text: string): number {
+  if (!ADDRESS.test(text)) throw new InvalidArgumentError('expected an address such as 0x30e000');
+  return Number(text);
 }
 
 const pins = (text: string, before: string[] = []): string[] => collect(pin(text), before);
@@ -72,6 +81,7 @@ export function flashCommand(program: Command): void {
       pins,
     )
     .option('--keep <n>', 'keep up to n samples in flash over a power cut', wholeNumber(1))
+    .option('--ledger <address>', 'Espruino: two pages of flash that nothing else uses', address)
     .option('--broker <url>', 'the MQTT broker as a board with a network reaches it')
     .option('--wifi <file>', 'Moddable: JSON with "ssid" and "password", mode 0600')
     .option('--gateway <dir>', 'let the gateway with this folder publish for the board')
@@ -92,10 +102,10 @@ async function run(options: Options): Promise<void> {
   // A terminal that is closed: what is temporary is removed when the process exits.
   process.once('SIGHUP', () => process.exit(129));
   const { dir, user, api } = await connectUser(options);
-  const { ecg, leadsOff = [], gateway, keep } = options;
+  const { ecg, leadsOff = [], gateway, keep, ledger } = options;
   try {
     const { device, cipher } = await flash({
-      ...{ target, api, dir, user: user.identity.id, name, stream, gateway, keep, signal },
+      ...{ target, api, dir, user: user.identity.id, name, stream, gateway, keep, ledger, signal },
       broker: options.broker === undefined ? undefined : boardBroker(options.broker),
       ecg: ecg === undefined ? undefined : { pin: ecg, leadsOff },
       say: note,
@@ -109,7 +119,7 @@ async function run(options: Options): Promise<void> {
 }
 
 function checkUsage(options: Options): void {
-  const { board, broker, gateway, ecg, leadsOff, keep, wifi, stream } = options;
+  const { board, broker, gateway, ecg, leadsOff, keep, ledger, wifi, stream } = options;
   const isModdable = board.ecosystem === 'moddable';
   if (board.network && broker === undefined) {
     throw usageError('this board needs --broker, as it reaches it: not 127.0.0.1');
@@ -122,6 +132,12 @@ function checkUsage(options: Options): void {
       'this board does not say which flash is free: give `keep` to `connect` yourself',
     );
   }
+  if (!isModdable && board.network && ledger === undefined) {
+    throw usageError(
+      'this board does not say which flash is free: give --ledger two pages that nothing else uses',
+    );
+  }
+  if (isModdable && ledger !== undefined) throw usageError('--ledger is for Espruino boards');
   if (keep !== undefined && keep > KEEP_MAX) throw usageError(`--keep is at most ${KEEP_MAX}`);
   if (isModdable && ecg !== undefined) throw usageError('the pins are in the Moddable app');
   if (!isModdable && wifi !== undefined) throw usageError('--wifi is for Moddable boards');

@@ -10,6 +10,8 @@ import path from 'node:path';
 import {
   espruinoFiles,
   espruinoSettings,
+  PROVISION,
+  readFailure,
   readSelfTest,
   SELF_TEST,
   SETTINGS_FILE,
@@ -20,8 +22,8 @@ import type { Target } from './target.ts';
 import { findTool, runTool } from './tool.ts';
 
 const INSTALL = 'run "npm install --global espruino@0.1.67" (and "serialport" for a serial port)';
-/** Runs after the files were written: the board starts again, and with it the sensor. */
-const RESTART = 'setTimeout(function(){load();},500);\n';
+/** Runs after the files were written: the board makes its ledger, and starts again, and with it the sensor. */
+const RESTART = `${PROVISION}setTimeout(function(){load();},500);\n`;
 
 /** The tool looks boards up on the Internet, without checking whom it talks to; nothing here needs that. */
 const OFFLINE = ['--config', 'BOARD_JSON_URL=http://127.0.0.1:9'];
@@ -41,6 +43,7 @@ export function espruinoTarget(options: EspruinoOptions): Target {
   const { port } = options;
   let tool = 'espruino';
   let files = new Map<string, Uint8Array>();
+  let messages: string[] = [];
   const isBluetooth = /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i.test(port);
   const connection = ['-q', ...(isBluetooth ? [] : ['--no-ble']), ...OFFLINE, '-p', port];
   const storage = (name: string, file: string) => ['--storage', `${name}:${file}`];
@@ -60,12 +63,13 @@ export function espruinoTarget(options: EspruinoOptions): Target {
       }
     },
     build: async () => {
-      files = await espruinoFiles(options);
+      ({ files, messages } = await espruinoFiles(options));
       return [...files].map(([name, bytes]) => `${name}: ${bytes.length} bytes`);
     },
     plan: () => [
       `${['espruino', ...writing('FOLDER')].join(' ')}`,
-      `  (FOLDER holds the files above; ${SETTINGS_FILE}, with the key, comes through a pipe)`,
+      `  (FOLDER holds the files above; ${SETTINGS_FILE}, with the key, comes through a pipe;`,
+      '  restart.js has the board make the nonce ledger of this key, in flash of its own, and start)',
       `${['espruino', ...connection].join(' ')} -e "the self-test"`,
     ],
     write: (settings, signal) =>
@@ -87,7 +91,8 @@ export function espruinoTarget(options: EspruinoOptions): Target {
       checkOutput(output, port);
       const found = readSelfTest(output);
       if (found === undefined) {
-        throw new MozaikError('BOARD_FAILED', 'the self-test did not answer');
+        const failure = readFailure(output, messages) ?? 'the self-test did not answer';
+        throw new MozaikError('BOARD_FAILED', failure);
       }
       return found;
     },

@@ -25,6 +25,8 @@ export interface FlashOptions {
   ecg: Settings['ecg'];
   /** Samples that it keeps over a power cut. */
   keep: number | undefined;
+  /** Where an Espruino board has its nonce ledger, when not where it finds room itself. */
+  ledger: number | undefined;
   /** Folder of the gateway that is to publish for this board. */
   gateway: string | undefined;
   signal: AbortSignal;
@@ -87,7 +89,7 @@ export async function rehearse(
   device.masterKey.wipe();
   if (network) say('the device is registered, and gets its MQTT password');
   for (const line of target.plan()) say(`  ${line}`);
-  say("the self-test has to give the device's id");
+  say("the self-test has to give the device's id, and to find its nonce ledger");
   say("the key is kept in the user's folder");
   if (!network) say('the device is registered');
   say('nothing was written, kept or registered');
@@ -102,7 +104,7 @@ async function checkName({ api, dir, name }: FlashOptions): Promise<void> {
 }
 
 async function writeAndTest(
-  { target, user, stream, broker, ecg, keep, signal, say }: FlashOptions,
+  { target, user, stream, broker, ecg, keep, ledger, signal, say }: FlashOptions,
   device: Device,
   password: string | undefined,
 ): Promise<SelfTest> {
@@ -114,6 +116,7 @@ async function writeAndTest(
       ...(broker && password !== undefined && { broker: { ...broker, password } }),
       ...(ecg && { ecg }),
       ...(keep !== undefined && { keep }),
+      ...(ledger !== undefined && { ledger }),
     },
     signal,
   );

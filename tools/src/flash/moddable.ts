@@ -22,6 +22,8 @@ const CONSOLE_BAUD = 115_200;
 const SELF_TEST_MS = 70_000;
 /** A board that chatters cannot fill the memory. */
 const CONSOLE_MAX_CHARS = 4096;
+/** A board without a nonce ledger, and the id of its key. */
+const NEW_BOARD = /mozaik new (\d{1,3}(?:,\d{1,3}){15})\r/;
 const OWNER_ONLY = { mode: 0o600 } as const;
 
 export interface ModdableOptions {
@@ -58,7 +60,7 @@ export function moddableTarget({ platform, port, wifi }: ModdableOptions): Targe
     plan: () => [
       `UPLOAD_PORT=${port} ${['mcpack', ...args('FOLDER')].join(' ')}`,
       '  (FOLDER, mode 0700, holds the app, the key and all that is built; it is removed afterwards)',
-      `read the self-test at ${port}`,
+      `read the self-test at ${port}; a board that says that its key is new makes its nonce ledger`,
     ],
     write: (settings, signal) =>
       inPrivateFolder(async (folder) => {
@@ -116,6 +118,12 @@ async function listen(port: string, signal: AbortSignal): Promise<SelfTest> {
         text = (text + chunk.toString('latin1')).slice(-CONSOLE_MAX_CHARS);
         const found = readSelfTest(text);
         if (found !== undefined) resolve(found);
+        // Its key was made for it a moment ago, and never used.
+        const [, id] = NEW_BOARD.exec(text) ?? [];
+        if (id !== undefined) {
+          text = '';
+          stream.write(`provision ${id}\r`);
+        }
       });
       stream.once('error', fail);
       stream.once('close', fail);

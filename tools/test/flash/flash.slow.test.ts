@@ -76,9 +76,9 @@ function espruino(call: Call): Reply {
     board.storage.writeText(arg.slice(0, at), files[arg.slice(at + 1)].text);
   });
   const at = args.indexOf('-e');
-  if (at < 0) return { output: 'Connected\nDone\n' };
+  const code = at < 0 ? files[args.at(-1)!].text : args[at + 1];
   try {
-    board.run(args[at + 1]);
+    board.run(code, { setTimeout: () => undefined });
   } catch (error) {
     board.printed.push(`Uncaught ${String(error)}`);
   }
@@ -151,19 +151,20 @@ describe('an Espruino board', () => {
 
   test('with --keep gets an outbox in flash that is free', async () => {
     await fakeTools(espruino);
-    const free = new FakeFlash(10);
-    const Flash = Object.assign(free, { getFree: () => [{ addr: 4096, length: 8 * 4096 }] });
-    board.modules.set('Flash', Flash);
+    const free = new FakeFlash(12);
+    board = new FakeBoard({ flash: free });
+    free.getFree = () => [{ addr: 4096, length: 10 * 4096 }];
     const { code, stderr } = await flash(...puck, '--keep', '100');
     expect({ code, stderr }).toMatchObject({ code: 0 });
     const start = () => board.run(`${board.storage.read('.boot2')!}mozaikDevice`) as Started;
     start().sealer.beat(new Uint8Array(187), 1.7e12);
-    expect(free.erasures).toEqual([0, 1, 0, 0, 0, 0, 0, 0, 0, 0]);
+    // The outbox's first page, and both of the ledger: the one that was made, and the first one used.
+    expect(free.erasures).toEqual([0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0]);
     expect(start().transport.pending()).toBe(1);
 
-    Flash.getFree = () => [{ addr: 4096, length: 4096 }];
+    free.getFree = () => [{ addr: 4096, length: 9 * 4096 }];
     const without = await mozaik('flash', '--name', 'other', ...puck, '--keep', '100', ...where());
-    expect(without.stderr).toMatch(/^mozaik: BOARD_FAILED: /m);
+    expect(without.stderr).toMatch(/^mozaik: BOARD_FAILED: .*not enough free flash/m);
   }, 90_000);
 
   test('is given its key through a pipe and nowhere else', async () => {
@@ -216,13 +217,45 @@ describe('an Espruino board', () => {
     expect(calls).toHaveLength(2);
   });
 
-  const wifi = ['--board', 'espruino:ESP32', '--port', 'tcp://board', '--broker'];
+  test('has its nonce ledger when it passes, and fails without', async () => {
+    await fakeTools(espruino);
+    expect((await flash(...puck)).code).toBe(0);
+    const on = () => board.run('require("mozaik")') as { provision: (key: Uint8Array) => void };
+    expect(() => on().provision(writtenKey())).toThrow(/^#\d+$/);
+    const start = () => board.run(`${board.storage.read('.boot2')!}mozaikDevice`) as Started;
+    expect(start().sealer.beat(new Uint8Array(187), 1.7e12)).toBe(0);
+
+    const again = (name: string) => mozaik('flash', '--name', name, ...puck, ...where());
+    board.flash.getFree = () => [];
+    const none = await again('second');
+    expect(none.stderr).toMatch(/^mozaik: BOARD_FAILED: .*lists no two free pages of flash/m);
+    expect(await loadDevices(dir)).toHaveLength(1);
+    // The power fails between the key and its ledger: it is not used with another key's.
+    Reflect.deleteProperty(board.flash, 'getFree');
+    board.flash.isCut = () => true;
+    const cut = await again('third');
+    expect(cut.stderr).toMatch(/^mozaik: BOARD_FAILED: .*has none for this master key/m);
+    expect(start).toThrow(/^#\d+$/);
+    board.flash.isCut = () => false;
+    expect((await again('fourth')).code).toBe(0);
+    expect(start().sealer.beat(new Uint8Array(187), 1.7e12)).toBe(0);
+  }, 90_000);
+
+  const wifi = [
+    '--board',
+    'espruino:ESP32',
+    '--ledger',
+    '0x0',
+    '--port',
+    'tcp://board',
+    '--broker',
+  ];
 
   test('with a network knows its password, and no machine code', async () => {
     await fakeTools(espruino);
     expect((await flash(...wifi, 'mqtts://broker.example')).code).toBe(0);
     const settings = JSON.parse(board.storage.read('mozaik.k')!) as Record<string, unknown>;
-    expect(settings).toMatchObject({ host: 'broker.example', port: 8883, tls: {} });
+    expect(settings).toMatchObject({ host: 'broker.example', port: 8883, tls: {}, ledger: 0 });
     expect(settings.password).toMatch(/^eyJ/);
     expect([...board.storage.files.keys()]).not.toContain('mozaik.p');
     expect(await api.devices()).toHaveLength(1);
@@ -291,14 +324,18 @@ withTool(
 
 describe('a Moddable board', () => {
   const PTY = `
-import os, pty, sys, tty
+import os, pty, select, sys, tty
 master, slave = pty.openpty()
 tty.setraw(slave)
 print(os.ttyname(slave), flush=True)
 while True:
-    data = os.read(0, 4096)
-    if not data: sys.exit()
-    os.write(master, data)
+    ready = select.select([0, master], [], [])[0]
+    if 0 in ready:
+        data = os.read(0, 4096)
+        if not data: sys.exit()
+        os.write(master, data)
+    if master in ready:
+        os.write(1, os.read(master, 4096).replace(b'\\r', b'\\n'))
 `;
   const hasPython = spawnSync('python3', ['-c', 'import pty']).status === 0;
   const withConsole = hasPython ? test : test.skip;
@@ -308,7 +345,10 @@ while True:
     const terminal = spawn('python3', ['-c', PTY]);
     const lines = createInterface({ input: terminal.stdout });
     const [port] = (await once(lines, 'line')) as [string];
-    return { port, say: (text: string) => terminal.stdin.write(text), end: () => terminal.kill() };
+    const heard: string[] = [];
+    lines.on('line', (line) => heard.push(line));
+    const say = (text: string) => terminal.stdin.write(text);
+    return { port, say, heard, end: () => terminal.kill() };
   }
   const esp32 = (port: string) => [
     ...['--board', 'moddable:esp32/nodemcu', '--port', port, '--broker', 'mqtts://broker.example'],
@@ -324,12 +364,16 @@ while True:
 
   withConsole(`is built in a private folder that is removed${skipped}`, async () => {
     process.env.MODDABLE = '/moddable';
-    const { port, say, end } = await console();
+    const { port, say, heard, end } = await console();
     try {
       let speaking: NodeJS.Timeout | undefined;
       await fakeTools((call) => {
-        const line = `boot\r\nmozaik plain ${deviceId(keyIn(call)).join()}\r\n`;
-        speaking = setInterval(() => say(line), 50);
+        const id = deviceId(keyIn(call)).join();
+        // It has no ledger for its new key until it is told to make one.
+        speaking = setInterval(() => {
+          const is = heard.includes(`provision ${id}`) ? 'plain' : 'new';
+          say(`boot\r\nmozaik ${is} ${id}\r\n`);
+        }, 50);
         return {};
       });
       const { code, stdout, stderr } = await flash(...esp32(port));
@@ -340,6 +384,7 @@ while True:
       expect(call.args.slice(0, 4)).toEqual(['mcconfig', '-m', '-p', 'esp32/nodemcu']);
       expect(call.args[5].startsWith(call.cwd)).toBe(true);
       expect(call.env.UPLOAD_PORT).toBe(port);
+      expect(heard).toContain(`provision ${deviceId(key).join()}`);
       expect(call.hereMode).toBe(0o700);
       expect(call.here['settings.js'].mode).toBe(0o600);
       const others = { ...call.here };
@@ -412,6 +457,11 @@ describe('what is missing is named', () => {
     [['--board', 'espruino:TOASTER', '--port', 'x'], 'no board is called espruino:TOASTER'],
     [['--board', 'moddable:../../x', '--port', 'x'], 'no board is called'],
     [['--board', 'espruino:ESP32', '--port', 'x'], 'needs --broker'],
+    [
+      ['--board', 'espruino:ESP32', '--port', 'x', '--broker', 'mqtt://b'],
+      'give --ledger two pages',
+    ],
+    [[...puck, '--ledger', 'D1'], 'expected an address'],
     [[...puck, '--broker', 'mqtt://b'], 'has no network'],
     [[...puck, '--ecg', 'D1:x'], 'expected a pin'],
     [[...puck, '--keep', '2000'], '--keep is at most 1024'],
@@ -436,6 +486,7 @@ test('--dry-run shows each step and touches nothing', async () => {
     /mozaik: \d+ bytes/,
     /key of a device/,
     /espruino -q --no-ble --config \S+ -p tcp:\/\/board --storage mozaik:FOLDER.*mozaik\.k:\/dev\/stdin/,
+    /nonce ledger of this key/,
     /self-test/,
     /registered/,
     /nothing was written, kept or registered/,

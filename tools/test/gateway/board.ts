@@ -16,6 +16,11 @@ interface Connected {
   transport: { pending: () => number };
 }
 
+interface Mozaik {
+  connect: (options: object) => Connected;
+  provision: (masterKey: Uint8Array) => void;
+}
+
 /** The board's time passes so much faster than ours. */
 const SPEED = 10;
 const STEP_MS = 30;
@@ -45,6 +50,7 @@ export class TestBoard {
   constructor(api: Api, name = 'puck') {
     this.device = createDevice(name);
     this.user = api.session.identity.id;
+    this.#load(this.#board).provision(this.device.masterKey.expose());
     this.powerUp();
     this.#timer = setInterval(() => this.#step(), STEP_MS / SPEED);
   }
@@ -52,17 +58,18 @@ export class TestBoard {
   /** The power fails and comes back: the flash is all that stays. */
   powerUp(): void {
     this.disconnect();
-    const fresh = new FakeBoard();
-    this.#board.storage.files.forEach((bytes, file) => fresh.storage.files.set(file, bytes));
-    for (const [name, code] of modules) fresh.load(name, code);
-    this.#board = fresh;
-    const mozaik = fresh.modules.get('mozaik') as { connect: (options: object) => Connected };
-    this.#running = mozaik.connect({
+    this.#board = new FakeBoard({ flash: this.#board.flash });
+    this.#running = this.#load(this.#board).connect({
       masterKey: this.device.masterKey.expose(),
       userId: this.user,
       onAcknowledged: (sequence: number) => this.acknowledged.push(sequence),
       onRejected: (sequence: number) => this.rejected.push(sequence),
     });
+  }
+
+  #load(board: FakeBoard): Mozaik {
+    for (const [name, code] of modules) board.load(name, code);
+    return board.modules.get('mozaik') as Mozaik;
   }
 
   /** Seals a heartbeat. @returns false when the board's queue is full */

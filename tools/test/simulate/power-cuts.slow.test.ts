@@ -14,23 +14,24 @@
  */
 import { crc32 } from 'node:zlib';
 import { describe, expect, test } from '@jest/globals';
-import { NonceLedger, Publisher, Sealer } from '@mozaik/firmware';
+import { NonceLedger, provisionLedger, Publisher, Sealer } from '@mozaik/firmware';
 import type { PublishClient } from '@mozaik/firmware';
 import { BEAT_SAMPLES, decodeSample, equalBytes, toHex } from '@mozaik/protocol';
 import { SampleStore } from '../../../backend/src/store/samples.ts';
 import type { Database } from '../../../backend/src/store/database.ts';
-import { BitmapLedger } from '../../../firmware-js/src/espruino/bitmap-ledger.ts';
+import { FlashLedger } from '../../../firmware-js/src/espruino/flash-ledger.ts';
 import { FlashPages } from '../../../firmware-js/src/espruino/flash-pages.ts';
 import { keyValueLedger } from '../../../firmware-js/src/moddable/ledger.ts';
 import { keyValueOutbox } from '../../../firmware-js/src/moddable/outbox.ts';
 import { Outbox, type OutboxStorage } from '../../../firmware-js/src/outbox.ts';
-import { FakeStorage, PowerCut as StorageCut } from '../../../firmware-js/test/fake-board.ts';
 import { FakeFlash } from '../../../firmware-js/test/fake-flash.ts';
+import { cutAfter, PowerCut as FlashCut } from '../../../firmware-js/test/power-cut.ts';
 import { seededRandom, type Random } from '../../src/ecg/random.ts';
 import { Flash, PowerCut } from '../../src/simulate/flash.ts';
 
 /** In each of the four cases. */
 const CUTS = 5000;
+const SEED = 41;
 /** Writes within a life, at most: the ledger's are rare, and the outbox has two for each sample. */
 const LEDGER_WRITES = 5;
 const OUTBOX_WRITES = 30;
@@ -77,21 +78,23 @@ Object.assign(globalThis, { E: { CRC32: (bytes: Uint8Array) => crc32(bytes) } })
 
 const FLASHES: Record<string, (random: Random) => BoardFlash> = {
   "Espruino's flash": (random) => {
-    const storage = new FakeStorage();
-    const flash = new FakeFlash(OUTBOX_PAGES);
-    let left = Infinity;
-    storage.cut = (bytes) => (left-- === 0 ? random.below(bytes + 1) : undefined);
-    flash.isCut = () => left-- === 0;
+    const flash = new FakeFlash(OUTBOX_PAGES + 2);
+    const ledgerAt = OUTBOX_PAGES * flash.pageBytes;
     flash.below = (n) => random.below(n);
+    new FlashLedger(flash, ledgerAt, DEVICE, true);
     return {
-      cutAfter: (writes) => (left = writes),
-      ledger: () => new BitmapLedger(storage),
-      outbox: () => new FlashPages(flash, flash.area),
+      cutAfter: (writes) => {
+        flash.restart();
+        cutAfter([flash], writes);
+      },
+      ledger: () => new FlashLedger(flash, ledgerAt, DEVICE, false),
+      outbox: () => new FlashPages(flash, { addr: 0, length: ledgerAt }),
     };
   },
   'key-value storage': (random) => {
     let left = Infinity;
-    const keys = ['ledger0', 'ledger1', ...Array.from({ length: OUTBOX_SLOTS }, (_, n) => `s${n}`)];
+    const id = STREAM.device.slice(0, 13);
+    const keys = [`${id}0`, `${id}1`, ...Array.from({ length: OUTBOX_SLOTS }, (_, n) => `s${n}`)];
     const flash = new Flash(random);
     let isOff = false;
     const cutNow = () => (isOff = left-- === 0);
@@ -113,12 +116,13 @@ const FLASHES: Record<string, (random: Random) => BoardFlash> = {
       },
     };
     const storage = { open: () => domain };
+    provisionLedger(keyValueLedger(storage, DEVICE));
     return {
       cutAfter: (writes) => {
         left = writes;
         isOff = false;
       },
-      ledger: () => new NonceLedger(keyValueLedger(storage)),
+      ledger: () => new NonceLedger(keyValueLedger(storage, DEVICE), undefined, true),
       outbox: () => keyValueOutbox(storage, OUTBOX_SLOTS),
     };
   },
@@ -191,8 +195,8 @@ class Link {
 }
 
 describe.each(CASES)('in $name, with an outbox: $hasOutbox', ({ flashOf, hasOutbox }) => {
-  test(`${CUTS} power cuts`, async () => {
-    const random = seededRandom(41);
+  test(`${CUTS} power cuts, seed ${SEED}`, async () => {
+    const random = seededRandom(SEED);
     const flash = flashOf(random);
     const { store, map } = memoryStore();
     const link = new Link(random, store);
@@ -330,7 +334,7 @@ describe.each(CASES)('in $name, with an outbox: $hasOutbox', ({ flashOf, hasOutb
         }
         cuts.idle++;
       } catch (error) {
-        if (!(error instanceof PowerCut) && !(error instanceof StorageCut)) throw error;
+        if (!(error instanceof PowerCut) && !(error instanceof FlashCut)) throw error;
         cuts.writing++;
       }
       // What an orderly restart had kept is used up as soon as the board has read it.
