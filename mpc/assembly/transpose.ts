@@ -29,6 +29,19 @@ export function rowsFromMessages(messages: usize, lanes: i32, words: i32, rows: 
   }
 }
 
+// Byte `shift / 8` of each of 16 words.
+function bytesOf(words: usize, shift: i32): v128 {
+  const low = i32x4.splat(0xff);
+  const first = v128.and(i32x4.shr_u(v128.load(words), shift), low);
+  const second = v128.and(i32x4.shr_u(v128.load(words, 16), shift), low);
+  const third = v128.and(i32x4.shr_u(v128.load(words, 32), shift), low);
+  const fourth = v128.and(i32x4.shr_u(v128.load(words, 48), shift), low);
+  return i8x16.narrow_i16x8_u(
+    i16x8.narrow_i32x4_u(first, second),
+    i16x8.narrow_i32x4_u(third, fourth),
+  );
+}
+
 /**
  * planes[j * stride + w] = bit j of values[32 w ..], for j < bits and first <= w < last. Values from
  * `count` on are not read: their bits are zero. `stride` counts words.
@@ -43,16 +56,22 @@ export function planesFromWords(
   stride: i32,
 ): void {
   for (let w = first; w < last; w++) {
-    for (let v = 0; v < 32; v++) {
-      const at = (w << 5) + v;
-      store<u32>(
-        block + ((<usize>v) << 2),
-        at < count ? load<u32>(values + ((<usize>at) << 2)) : 0,
-      );
+    let words = values + ((<usize>w) << 7);
+    if ((w << 5) + 32 > count) {
+      const length = (<usize>max(0, count - (w << 5))) << 2;
+      memory.fill(block, 0, 128);
+      memory.copy(block, words, length);
+      words = block;
     }
-    transposeBlock();
-    for (let j = 0; j < bits; j++) {
-      store<u32>(planes + ((<usize>(j * stride + w)) << 2), load<u32>(block + ((<usize>j) << 2)));
+    for (let byte = 0; byte < bits; byte += 8) {
+      const low = bytesOf(words, byte);
+      const high = bytesOf(words + 64, byte);
+      const end = min(8, bits - byte);
+      for (let j = 0; j < end; j++) {
+        const lower = i8x16.bitmask(i8x16.shl(low, 7 - j));
+        const upper = i8x16.bitmask(i8x16.shl(high, 7 - j));
+        store<u32>(planes + ((<usize>((byte + j) * stride + w)) << 2), (upper << 16) | lower);
+      }
     }
   }
 }

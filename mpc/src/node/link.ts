@@ -9,7 +9,7 @@ const LENGTH_BYTES = 4;
 /** Unread bytes held for a peer that runs ahead: it can be one round ahead at most. */
 const UNREAD_MAX_BYTES = 256 << 20;
 /** From this size on, buffers are used again: garbage of megabytes costs more than the copies. */
-const LARGE_BYTES = 65_536;
+const LARGE_BYTES = 4096;
 const SPARE_MAX = 2;
 
 interface Waiting {
@@ -27,6 +27,8 @@ export class Link {
   #large = Buffer.alloc(0);
   /** Buffers of large messages that have been sent. */
   readonly #spare: Buffer[] = [];
+  /** Length of the largest. */
+  #frameBytes = 0;
   #unread = 0;
   #waiting: Waiting | undefined;
   #failure: MozaikError | undefined;
@@ -62,8 +64,9 @@ export class Link {
   }
 
   #spareFrame(length: number): Buffer {
+    this.#frameBytes = Math.max(this.#frameBytes, length);
     const buffer = this.#spare.pop();
-    return buffer && buffer.length >= length ? buffer : Buffer.allocUnsafe(length);
+    return buffer && buffer.length >= length ? buffer : Buffer.allocUnsafe(this.#frameBytes);
   }
 
   /**
