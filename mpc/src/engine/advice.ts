@@ -74,6 +74,7 @@ interface Part extends Advised {
   segments: Record<Role, Segment>;
 }
 
+/** Fills the results of all sums; what is to be proved is recorded where the session has a log of advice. */
 export async function advise(session: Session, sums: Advised[]): Promise<void> {
   const { memory, kernels, pair, index } = session;
   const parts = sums.map((sum): Part => {
