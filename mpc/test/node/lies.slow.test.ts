@@ -36,7 +36,7 @@ const mallory = createIdentity(randomBytes(32));
 
 beforeAll(async () => {
   // Honest parties wait no longer than this for the one that has refused.
-  world = await openWorld({ peerTimeoutMs: 400 });
+  world = await openWorld({ peerTimeoutMs: 800 });
   for (let n = 0; n < BEATS; n++) await world.publish();
 });
 afterAll(() => world.close());
