@@ -263,65 +263,15 @@ function threeSums(x: usize, y: usize, sums: usize): void {
   store<u64>(sums, both, 16);
 }
 
-// As `threeSums`, of four tiles, without the sums of single tiles.
-function fiveSums(x: usize, y: usize, sums: usize): void {
-  let low = load<u64>(sums, 16);
-  let high = load<u64>(sums, 40);
-  let first = load<u64>(sums, 48);
-  let second = load<u64>(sums, 56);
-  let both = load<u64>(sums, 64);
-  for (let end = x + TILE_BYTES; x < end; x += 16) {
-    const x0 = v128.load(x);
-    const x1 = v128.load(x, TILE_BYTES);
-    const x2 = v128.load(x, 2 * TILE_BYTES);
-    const x3 = v128.load(x, 3 * TILE_BYTES);
-    const y0 = v128.load(y);
-    const y1 = v128.load(y, TILE_BYTES);
-    const y2 = v128.load(y, 2 * TILE_BYTES);
-    const y3 = v128.load(y, 3 * TILE_BYTES);
-    const lowProduct = v128.and(v128.xor(x0, x1), v128.xor(y0, y1));
-    const highProduct = v128.and(v128.xor(x2, x3), v128.xor(y2, y3));
-    const x02 = v128.xor(x0, x2);
-    const x13 = v128.xor(x1, x3);
-    const y02 = v128.xor(y0, y2);
-    const y13 = v128.xor(y1, y3);
-    const firstProduct = v128.and(x02, y02);
-    const secondProduct = v128.and(x13, y13);
-    const product = v128.and(v128.xor(x02, x13), v128.xor(y02, y13));
-    low = timesFactor(low) ^ i64x2.extract_lane(lowProduct, 0);
-    high = timesFactor(high) ^ i64x2.extract_lane(highProduct, 0);
-    first = timesFactor(first) ^ i64x2.extract_lane(firstProduct, 0);
-    second = timesFactor(second) ^ i64x2.extract_lane(secondProduct, 0);
-    both = timesFactor(both) ^ i64x2.extract_lane(product, 0);
-    low = timesFactor(low) ^ i64x2.extract_lane(lowProduct, 1);
-    high = timesFactor(high) ^ i64x2.extract_lane(highProduct, 1);
-    first = timesFactor(first) ^ i64x2.extract_lane(firstProduct, 1);
-    second = timesFactor(second) ^ i64x2.extract_lane(secondProduct, 1);
-    both = timesFactor(both) ^ i64x2.extract_lane(product, 1);
-    y += 16;
-  }
-  store<u64>(sums, low, 16);
-  store<u64>(sums, high, 40);
-  store<u64>(sums, first, 48);
-  store<u64>(sums, second, 56);
-  store<u64>(sums, both, 64);
-}
-
-// As `products`, with a tile of each of `count` slices, a power of 2, in the place of a vector. Of single slices,
-// the verifiers know the sums.
+// As `products`, with a tile of each of `count` slices, a power of 2, in the place of a vector.
 function tileSums(
   count: usize,
   third: usize,
   x: usize,
   y: usize,
   sums: usize,
-  isSlices: bool,
   scratch: usize,
 ): void {
-  if (isSlices && count == 4) {
-    fiveSums(x, y, sums);
-    return;
-  }
   if (count == 2) {
     threeSums(x, y, sums);
     return;
@@ -329,11 +279,11 @@ function tileSums(
   const half = count >> 1;
   const bytes = half * TILE_BYTES;
   const part = third << 3;
-  tileSums(half, third / 3, x, y, sums, isSlices, scratch);
-  tileSums(half, third / 3, x + bytes, y + bytes, sums + part, isSlices, scratch);
+  tileSums(half, third / 3, x, y, sums, scratch);
+  tileSums(half, third / 3, x + bytes, y + bytes, sums + part, scratch);
   addHalves(x, y, bytes, scratch);
   const rest = scratch + 2 * bytes;
-  tileSums(half, third / 3, scratch, scratch + bytes, sums + 2 * part, false, rest);
+  tileSums(half, third / 3, scratch, scratch + bytes, sums + 2 * part, rest);
 }
 
 /** Bytes that {@link gateSums} needs: tiles of x and y, and what {@link tileSums} needs. */
@@ -362,8 +312,8 @@ function loadTiles(stream: usize, other: usize, sliceBytes: usize, tiles: usize)
 
 /**
  * Slices of x and y are values at {0, 1}^7 of polynomials that are linear in each of 7 variables. sums[p] is
- * the sum of their products' words, weighted as in {@link sliceSums}, at point p of {0, 1, infinity}^7, but of {0, 1}^7;
- * what is there goes before them. `from` and `to` are offsets in a slice, multiples of 64 bytes. x and y are the sums of
+ * the sum of their products' words, weighted as in {@link sliceSums}, at point p of {0, 1, infinity}^7; what is
+ * there goes before them. `from` and `to` are offsets in a slice, multiples of 64 bytes. x and y are the sums of
  * two streams each, or one stream where the other pointer is 0.
  */
 export function gateSums(
@@ -383,7 +333,7 @@ export function gateSums(
   for (; from < to; from += TILE_BYTES) {
     loadTiles(xStream + from, xOther == 0 ? 0 : xOther + from, sliceBytes, x);
     loadTiles(yStream + from, yOther == 0 ? 0 : yOther + from, sliceBytes, y);
-    tileSums(SLICES, SUMS / 3, x, y, sums, true, rest);
+    tileSums(SLICES, SUMS / 3, x, y, sums, rest);
   }
 }
 

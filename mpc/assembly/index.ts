@@ -24,8 +24,8 @@ export {
   multiplyElements,
   isProduct,
 } from './gate-proof';
-export { planesFromWords, planesFromWords64, rowsFromMessages } from './transpose';
-export { planesFromBytes, wordsFromPlanes, negate24 } from './planes';
+export { planesFromWords64, rowsFromMessages } from './transpose';
+export { planesFromBytes, planesFromWords, wordsFromPlanes, negate24 } from './planes';
 export { dense } from './dense';
 export { rowsTimesVectors, combineRows } from './dense-check';
 export { addWords, subtractWords, pack24, unpack24 } from './ring';

@@ -33,9 +33,10 @@ export class AdviceLog implements ProductLog {
 
   /** Records `length` bytes of factors on which this party advises. */
   recordOwn(x: number, y: number, length: number): void {
+    const { memory } = this.#session;
     const at = this.#reserve('own', length);
-    this.#copy(x, this.x.own + at, length);
-    this.#copy(y, this.y.own + at, length);
+    memory.copy(x, this.x.own + at, length);
+    memory.copy(y, this.y.own + at, length);
   }
 
   /**
@@ -48,11 +49,12 @@ export class AdviceLog implements ProductLog {
     product: number,
     length: number,
   ): void {
+    const { memory } = this.#session;
     const at = this.#reserve(adviser, length);
     const part = adviser === 'previous' ? 'a' : 'b';
-    this.#copy(x, this.x[part] + at, length);
-    this.#copy(y, this.y[part] + at, length);
-    this.#copy(product, this.claims[adviser] + at, length);
+    memory.copy(x, this.x[part] + at, length);
+    memory.copy(y, this.y[part] + at, length);
+    memory.copy(product, this.claims[adviser] + at, length);
   }
 
   /** Bytes of products so far on which a party advises, the most of the three. */
@@ -81,10 +83,5 @@ export class AdviceLog implements ProductLog {
     if (at + length > this.#stride) throw new RangeError('more advice than declared');
     this.#used[adviser] = at + length;
     return at;
-  }
-
-  #copy(from: number, to: number, length: number): void {
-    const { memory } = this.#session;
-    memory.bytes(to, length).set(memory.bytes(from, length));
   }
 }

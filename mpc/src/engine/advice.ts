@@ -128,17 +128,17 @@ function ownAdvice(session: Session, part: Part, out: number): void {
   const carries = memory.allocateZeros(RING_BITS * length);
   kernels.sumCarries(x, y, carries, length, CARRY_ROWS * length);
   adviceLog?.recordOwn(x, y, CARRY_ROWS * length);
-  copy(session, at(carries, 1), out, CARRY_ROWS * length);
+  memory.copy(at(carries, 1), out, CARRY_ROWS * length);
   if (prefixRows(width) > 0) {
     // With a carry in each of the two, the sum takes another.
     kernels.xorBytes(x, y, x, CARRY_ROWS * length);
     kernels.xorBytes(x, carries, x, CARRY_ROWS * length);
     const prefixes = memory.allocate(prefixRows(width) * length);
-    copy(session, at(x, width), prefixes, length);
+    memory.copy(at(x, width), prefixes, length);
     const products = (prefixRows(width) - 1) * length;
     kernels.andChain(at(x, width + 1), prefixes, length, products);
     adviceLog?.recordOwn(prefixes, at(x, width + 1), products);
-    copy(session, at(prefixes, 1), at(out, CARRY_ROWS), products);
+    memory.copy(at(prefixes, 1), at(out, CARRY_ROWS), products);
   }
   memory.release(mark);
 }
@@ -165,13 +165,13 @@ function share(
   const at = (rows: number, n: number): number => rows + n * length;
   const sum = segmentPlanes(session, part, segment, part.words[side]);
   const carries = memory.allocateZeros(RING_BITS * length);
-  copy(session, advice, at(carries, 1), CARRY_ROWS * length);
+  memory.copy(advice, at(carries, 1), CARRY_ROWS * length);
   kernels.xorBytes(sum, carries, sum, RING_BITS * length);
   const chain = memory.allocate(prefixRows(width) * length);
   if (prefixRows(width) > 0) {
-    copy(session, at(sum, width), chain, length);
+    memory.copy(at(sum, width), chain, length);
     const advised = (prefixRows(width) - 1) * length;
-    copy(session, at(advice, CARRY_ROWS), at(chain, 1), advised);
+    memory.copy(at(advice, CARRY_ROWS), at(chain, 1), advised);
   }
   scatter(session, sum, segment, RING_BITS, plane, out.planes[side]);
   scatter(session, chain, segment, prefixRows(width), plane, out.prefixes[side]);
@@ -220,13 +220,9 @@ function segmentPlanes(
   return planes;
 }
 
-function copy({ memory }: Session, from: number, to: number, length: number): void {
-  memory.bytes(to, length).set(memory.bytes(from, length));
-}
-
 /** Copies a buffer to a segment of `count` rows. */
 function scatter(
-  session: Session,
+  { memory }: Session,
   from: number,
   segment: Segment,
   count: number,
@@ -235,6 +231,6 @@ function scatter(
 ): void {
   const length = segmentSize(segment) * WORD_BYTES;
   for (let j = 0; j < count; j++) {
-    copy(session, from + j * length, rows + j * plane + segment.first * WORD_BYTES, length);
+    memory.copy(from + j * length, rows + j * plane + segment.first * WORD_BYTES, length);
   }
 }

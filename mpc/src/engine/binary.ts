@@ -64,10 +64,16 @@ export async function and(session: Session, gates: AndGate[], length: number): P
   await exchanged;
   log?.received(receive, total);
   gates.forEach(({ out }, i) => {
-    memory.bytes(out.a, length).set(memory.bytes(send + i * length, length));
-    memory.bytes(out.b, length).set(memory.bytes(receive + i * length, length));
+    memory.copy(send + i * length, out.a, length);
+    memory.copy(receive + i * length, out.b, length);
   });
   memory.release(mark);
+}
+
+/** Copies both shares of `length` bytes. */
+export function copy({ memory }: Session, from: Shares, to: Shares, length: number): void {
+  memory.copy(from.a, to.a, length);
+  memory.copy(from.b, to.b, length);
 }
 
 /** out = x ^ y */

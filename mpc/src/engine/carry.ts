@@ -61,8 +61,7 @@ async function summands(session: Session, z: Shares, count: number): Promise<Sum
   kernels.planesFromWords(sum, count, holder.first, holder.last, RING_BITS, known, words);
   kernels.planesFromWords(z.b, count, receiver.first, receiver.last, RING_BITS, y.b, words);
   kernels.planesFromWords(z.a, count, helper.first, helper.last, RING_BITS, y.a, words);
-  const copy = (to: number, from: number, length: number) =>
-    memory.bytes(to, length).set(memory.bytes(from, length));
+  const copy = (to: number, from: number, length: number) => memory.copy(from, to, length);
   for (let j = 0; j < RING_BITS; j++) {
     const start = j * plane + holder.first * WORD_BYTES;
     const length = size(holder);

@@ -295,6 +295,11 @@ export class Memory {
     return new Uint8Array(this.kernels.memory.buffer, pointer, length);
   }
 
+  /** Copies `length` bytes. */
+  copy(from: number, to: number, length: number): void {
+    this.bytes(to, length).set(this.bytes(from, length));
+  }
+
   /** A view of `count` 32-bit words, as {@link Memory.bytes}. */
   words(pointer: number, count: number): Uint32Array {
     if (this.#wiped) throw new Error('the session has ended');

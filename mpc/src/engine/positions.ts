@@ -51,13 +51,9 @@ export const lastVariables = (blocks: number): number => Math.ceil(Math.log2(blo
 export const blockCount = (logs: ProductLog[]): number =>
   logs.reduce((sum, log) => sum + log.sliceBytes, 0) / VECTOR_BYTES;
 
-function copyBytes({ memory }: Session, from: number, to: number, length: number): void {
-  memory.bytes(to, length).set(memory.bytes(from, length));
-}
-
 /** Copies element `n` at `from` to element `m` at `to`. */
-export function copy(session: Session, from: number, n: number, to: number, m: number): void {
-  copyBytes(session, from + n * ELEMENT_BYTES, to + m * ELEMENT_BYTES, ELEMENT_BYTES);
+export function copy({ memory }: Session, from: number, n: number, to: number, m: number): void {
+  memory.copy(from + n * ELEMENT_BYTES, to + m * ELEMENT_BYTES, ELEMENT_BYTES);
 }
 
 /** Adds this party's own products, weighted, at each point. */
@@ -99,12 +95,7 @@ export async function foldLogs(
   const { memory, kernels } = session;
   const total = blockCount(logs);
   const first = blockCount(logs.slice(0, logs.findLastIndex((log) => log[factor].own === 0) + 1));
-  const folded = {
-    a: allocateBlocks(session, 0, total),
-    b: allocateBlocks(session, 0, total),
-    rest: allocateBlocks(session, first, total),
-    first,
-  };
+  const folded = allocatePositions(session, first, total);
   const mark = memory.mark();
   const initial = memory.allocate(SLICES * ELEMENT_BYTES);
   const weights = memory.allocate(SLICES * ELEMENT_BYTES);
@@ -122,7 +113,7 @@ export async function foldLogs(
     const cycles = blocks / CYCLE_BLOCKS;
     end -= blocks;
     const fold = async (one: number, other: number, outOne: number, outOther: number) => {
-      copyBytes(session, initial, weights, SLICES * ELEMENT_BYTES);
+      memory.copy(initial, weights, SLICES * ELEMENT_BYTES);
       for (let to = cycles; to > 0; to -= FOLD_CYCLES) {
         if (to < cycles) await nextTurn();
         const from = Math.max(0, to - FOLD_CYCLES);
@@ -140,7 +131,7 @@ export async function foldLogs(
       kernels.xorBytes(rest, a, rest, blocks * BLOCK_BYTES);
       kernels.xorBytes(rest, b, rest, blocks * BLOCK_BYTES);
     }
-    copyBytes(session, weights, initial, SLICES * ELEMENT_BYTES);
+    memory.copy(weights, initial, SLICES * ELEMENT_BYTES);
   }
   memory.release(mark);
   return folded;
@@ -154,6 +145,14 @@ function allocateBlocks({ memory }: Session, first: number, last: number): numbe
   memory.bytes(pointer + (last - first) * BLOCK_BYTES, (room - last) * BLOCK_BYTES).fill(0);
   return pointer;
 }
+
+/** Room for `blocks` blocks, of which those of `rest` begin at `first`. */
+const allocatePositions = (session: Session, first: number, blocks: number): Positions => ({
+  a: allocateBlocks(session, 0, blocks),
+  b: allocateBlocks(session, 0, blocks),
+  rest: allocateBlocks(session, first, blocks),
+  first,
+});
 
 /** This party's own positions, of `blocks` blocks. */
 function ownBlocks({ memory, kernels }: Session, { a, b, rest, first }: Positions, blocks: number) {
@@ -206,12 +205,7 @@ export function foldBlocks(
   const parts = 2 ** variables;
   const lastPart = (parts - 1) * blocks;
   const first = Math.max(0, from.first - lastPart);
-  const folded = {
-    a: allocateBlocks(session, 0, blocks),
-    b: allocateBlocks(session, 0, blocks),
-    rest: allocateBlocks(session, first, blocks),
-    first,
-  };
+  const folded = allocatePositions(session, first, blocks);
   const mark = memory.mark();
   const weights = memory.allocate(parts * ELEMENT_BYTES);
   const rows = memory.allocate(parts * ROWS_BYTES);
@@ -234,7 +228,7 @@ export function foldBlocks(
   } else {
     const rest = memory.allocateZeros(parts * blocks * BLOCK_BYTES);
     const length = (parts * blocks - from.first) * BLOCK_BYTES;
-    copyBytes(session, from.rest, rest + from.first * BLOCK_BYTES, length);
+    memory.copy(from.rest, rest + from.first * BLOCK_BYTES, length);
     foldRest(rest, blocks, parts, weights);
   }
   memory.release(mark);
@@ -257,7 +251,7 @@ export function lastBlocks(
   const length = count * BLOCK_BYTES;
   const [a, b, own] = [from.a, from.b, ownBlocks(session, from, count)].map((source) => {
     const blocks = memory.allocateZeros(2 ** lastVariables(count) * BLOCK_BYTES);
-    copyBytes(session, source, blocks, length);
+    memory.copy(source, blocks, length);
     return blocks;
   });
   if (base === undefined) return { a, b, own };

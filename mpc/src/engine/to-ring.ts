@@ -15,7 +15,7 @@
 import { RING_BITS } from '../model.ts';
 import { advise, adviseCost, allocateSum, prefixRows, type Advised } from './advice.ts';
 import { carries, carriesCost, evaluate, planeBytes, type Circuit } from './adder.ts';
-import { gatesCost, sumCosts, xor, type AndGate, type Cost } from './binary.ts';
+import { copy, gatesCost, sumCosts, xor, type AndGate, type Cost } from './binary.ts';
 import { row } from './carry.ts';
 import type { PartyIndex } from './channel.ts';
 import { planeWords, segments, segmentSize, type Segment } from './roles.ts';
@@ -131,9 +131,7 @@ function* maskedSum(
     gates.push({ x: row(mask.prefixes, n, plane), y: incoming, out: row(upper, n + 1, plane) });
   }
   if (gates.length > 0) yield gates;
-  const { memory } = session;
-  memory.bytes(upper.a, plane).set(memory.bytes(incoming.a, plane));
-  memory.bytes(upper.b, plane).set(memory.bytes(incoming.b, plane));
+  copy(session, incoming, upper, plane);
   xor(session, upper, row(mask.planes, bits, plane), upper, (RING_BITS - bits) * plane);
 }
 
@@ -202,7 +200,7 @@ function gather(
     const length = segmentSize(segment) * WORD_BYTES;
     for (let j = 0; j < count; j++) {
       const from = rows + j * plane + segment.first * WORD_BYTES;
-      memory.bytes(to, length).set(memory.bytes(from, length));
+      memory.copy(from, to, length);
       to += length;
     }
   }

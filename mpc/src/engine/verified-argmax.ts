@@ -12,7 +12,17 @@
 import { RING_BITS } from '../model.ts';
 import { addition, additionCost, evaluate, planeBytes, type Circuit } from './adder.ts';
 import type { Winner } from './argmax.ts';
-import { and, andCost, gatesCost, not, sumCosts, xor, type AndGate, type Cost } from './binary.ts';
+import {
+  and,
+  andCost,
+  copy,
+  gatesCost,
+  not,
+  sumCosts,
+  xor,
+  type AndGate,
+  type Cost,
+} from './binary.ts';
 import { row } from './carry.ts';
 import type { PartyIndex } from './channel.ts';
 import { ringBits, ringBitsCost } from './ring-bits.ts';
@@ -75,11 +85,7 @@ export async function argmaxVerified(
     outcomes.map((results) => tally(session, results, plane)),
     plane,
   );
-  totals.forEach(({ all }, c) => {
-    for (const share of ['a', 'b'] as const) {
-      memory.bytes(top[share] + c * plane, plane).set(memory.bytes(all[share], plane));
-    }
-  });
+  totals.forEach(({ all }, c) => copy(session, all, row(top, c, plane), plane));
 
   const select = (choices: Shares[]): { gates: AndGate[]; out: Shares } => {
     const out = session.allocate(classes * number);
@@ -130,11 +136,7 @@ async function comparedBits(
   pairs.forEach(([i, j], n) =>
     subtract(session, row(values, i, stride), row(values, j, stride), at(n), lanes),
   );
-  const logits = at(pairs.length);
-  for (const share of ['a', 'b'] as const) {
-    const length = classes * stride;
-    memory.bytes(logits[share], length).set(memory.bytes(values[share], length));
-  }
+  copy(session, values, at(pairs.length), classes * stride);
   await ringBits(session, compared, rows * lanes, 0, bits);
   memory.release(mark);
   return bits;
@@ -146,7 +148,7 @@ function compare(session: Session, bits: Shares, classes: number, plane: number)
   // lost[n] = 1 where the first of pair n is smaller than the second.
   const lost = row(bits, SIGN * comparedRows(classes), plane);
   const won = session.allocate(pairs.length * plane);
-  xor(session, lost, session.allocateZeros(pairs.length * plane), won, pairs.length * plane);
+  copy(session, lost, won, pairs.length * plane);
   not(session, won, pairs.length * plane);
   return Array.from({ length: classes }, (_, c) =>
     pairs.flatMap(([i, j], n): Outcome[] => {
